@@ -6,8 +6,8 @@ A test that needs something from outside says so with a mark, and is skipped wit
     @pytest.mark.service("postgresql")   a service whose address is in SHELFWISE_TEST_POSTGRESQL_URL
     @pytest.mark.browser                 a Chromium on the PATH
 
-With SHELFWISE_CI=1 a missing data folder or service is a failure, so that no continuous-integration run is green
-because it looked at nothing.
+With SHELFWISE_CI=1 a missing data folder or service is a failure, so that no continuous-integration run is
+green because it looked at nothing.
 """
 
 import os

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "shelfwise"
 DOORS = {"cli", "server", "api", "web", "worker", "assistant"}
 CAPABILITIES = {
-    "ingest", "storage", "forecasting", "inventory", "patterns", "recommender", "lifecycle", "exchange", "demo",
-    "execution",
+    "ingest", "storage", "forecasting", "inventory", "patterns", "recommender", "lifecycle", "exchange",
+    "demo", "execution",
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Starting the program, and looking up a name of the package, must not load the libraries that compute.
 
-polars, numpy, scipy and SQLAlchemy take from 0.1 to 2 s each to import on a small machine; a person who asks for
-`--help` waits for none of them.
+polars, numpy, scipy and SQLAlchemy take from 0.1 to 2 s each to import on a small machine; a person who asks
+for `--help` waits for none of them.
 """
 
 import subprocess
@@ -10,8 +10,8 @@ import sys
 import pytest
 
 HEAVY = {
-    "adbc_driver_manager", "adbc_driver_sqlite", "alembic", "lightgbm", "numpy", "pandas", "polars", "prophet",
-    "pyarrow", "ray", "scipy", "sklearn", "sqlalchemy", "statsforecast", "torch", "xgboost", "xlsxwriter",
+    "adbc_driver_manager", "adbc_driver_sqlite", "alembic", "lightgbm", "numpy", "pandas", "polars",
+    "prophet", "pyarrow", "ray", "scipy", "sklearn", "sqlalchemy", "statsforecast", "torch", "xgboost", "xlsxwriter",
 }  # fmt: skip
 OUTSIDE_CORE = {
     "lightgbm",
