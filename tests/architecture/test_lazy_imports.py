@@ -11,7 +11,8 @@ import pytest
 
 HEAVY = {
     "adbc_driver_manager", "adbc_driver_sqlite", "alembic", "lightgbm", "numpy", "pandas", "polars",
-    "prophet", "pyarrow", "ray", "scipy", "sklearn", "sqlalchemy", "statsforecast", "torch", "xgboost", "xlsxwriter",
+    "prophet", "pyarrow", "ray", "scipy", "sklearn", "sqlalchemy", "statsforecast", "torch",
+    "xgboost", "xlsxwriter",
 }  # fmt: skip
 OUTSIDE_CORE = {
     "lightgbm",
