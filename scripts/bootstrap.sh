@@ -16,6 +16,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 venv=.venv
 stamp=$venv/.shelfwise-stamp
+unfinished=$venv/.shelfwise-unfinished
 log=
 
 say() { printf 'shelfwise setup: %s\n' "$*" >&2; }
@@ -83,7 +84,12 @@ need_disk() { # megabytes
 }
 
 attempt() { # runs a command quietly; on failure shows the end of what it said, and what that most likely means
-    if "$@" >"$log" 2>&1; then return; fi
+    touch "$unfinished"
+    if "$@" >"$log" 2>&1; then
+        rm -f "$unfinished"
+        return
+    fi
+    rm -f "$unfinished"
     tail -n 15 "$log" >&2
     if grep -qiE 'no space left|disk quota' "$log"; then
         die "the disk is full; make room and run the same command again"
@@ -101,8 +107,8 @@ attempt() { # runs a command quietly; on failure shows the end of what it said, 
     die "this failed: $*"
 }
 
-# An environment that a stopped run left half made, or whose interpreter is gone or too old, is made anew.
-if ! { [ -x "$venv/bin/python" ] && fits "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
+# An environment that a killed run left half made, or whose interpreter is gone or too old, is made anew.
+if [ -e "$unfinished" ] || ! { [ -x "$venv/bin/python" ] && fits "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
     python=$(find_python)
     "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
         die "$python has no venv module" "Debian, Ubuntu: sudo apt-get install python3-venv"
