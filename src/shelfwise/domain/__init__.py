@@ -1,0 +1,1 @@
+"""Panel, forecast, calendar, frames, events and errors: the words every other floor speaks."""

@@ -1,0 +1,295 @@
+"""`Forecast`: joint sample paths of demand for N series over H periods, and where they came from.
+
+A forecast is either compact (marginal distributions, how they depend on each other, and a seed, from which the very
+same paths can be drawn at any time) or made of paths that a model drew itself. Quantiles do not add over time, so
+everything that spans periods (lead-time demand, the next 28 days) is a view of the paths.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from shelfwise.domain.calendar import Frequency, Moments
+from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.domain.marginals import Marginals, check_levels
+from shelfwise.domain.paths import Dependence, draw_paths
+
+Floats = npt.NDArray[np.floating[Any]]
+
+DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a forecast came from.
+
+    Parameters
+    ----------
+    model, version
+        Which model of which version.
+    data_until
+        Label of the last period any series was known for.
+    seed
+        Seed of the paths.
+    notes
+        What a reader must know, such as a series that borrowed its level.
+    """
+
+    model: str
+    version: str
+    data_until: dt.datetime | None = None
+    seed: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Demand over the next H periods of N series.
+
+    Parameters
+    ----------
+    series
+        N rows with ``unique_id`` and attributes, as in the panel.
+    starts
+        [N] ordinal of each series' first forecast period.
+    freq
+        Frequency.
+    provenance
+        Model, version, last date of the data, seed.
+    n_paths
+        Sample paths S.
+    marginals, dependence
+        The compact form; None where the model drew paths itself.
+    drawn
+        [N, S, H] paths of a model that drew them itself; None in the compact form.
+    """
+
+    series: pl.DataFrame
+    starts: npt.NDArray[np.int64]
+    freq: Frequency
+    provenance: Provenance
+    n_paths: int = 200
+    marginals: Marginals | None = None
+    dependence: Dependence = field(default_factory=Dependence)
+    drawn: npt.NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.marginals is None) == (self.drawn is None):
+            raise ParameterError("a forecast holds either marginals or drawn paths, not both and not neither")
+        n = self._body.shape[0]
+        if n != self.series.height or n != len(self.starts):
+            raise ParameterError(
+                f"{n} forecasts do not fit {self.series.height} rows of series and {len(self.starts)} starts"
+            )
+        if self.drawn is not None and (self.drawn.ndim != 3 or self.drawn.shape[1] != self.n_paths):
+            raise ParameterError(f"drawn paths must be [N, {self.n_paths}, H], got {list(self.drawn.shape)}")
+
+    @property
+    def _body(self) -> Floats:
+        body = self.marginals.mean if self.marginals is not None else self.drawn
+        assert body is not None  # noqa: S101 - one of the two is set, see __post_init__
+        return body
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.starts)
+
+    def __repr__(self) -> str:
+        """Name size and origin, not the arrays."""
+        return (
+            f"Forecast({len(self)} series x {self.horizon} periods of {self.freq}, {self.n_paths} paths, "
+            f"model {self.provenance.model} {self.provenance.version})"
+        )
+
+    @property
+    def horizon(self) -> int:
+        """Number of forecast periods H."""
+        return int(self._body.shape[-1])
+
+    @property
+    def ids(self) -> pl.Series:
+        """[N] unique ids."""
+        return self.series["unique_id"]
+
+    @cached_property
+    def paths(self) -> npt.NDArray[np.float32]:
+        """[N, S, H] joint sample paths in units; path s is the same world for every series.
+
+        Drawn on first use and kept; ``chunks`` keeps memory flat for many series.
+        """
+        if self.drawn is not None:
+            return self.drawn
+        return self._draw(self.n_paths)
+
+    def _draw(self, n_paths: int) -> npt.NDArray[np.float32]:
+        assert self.marginals is not None  # noqa: S101 - callers have checked
+        return draw_paths(self.marginals, self.dependence, self.ids.to_list(), n_paths, self.provenance.seed)
+
+    def with_paths(self, n_paths: int) -> Forecast:
+        """Return the same forecast with another number of paths, for example 2,000 for a service level of 0.99.
+
+        Raises
+        ------
+        ParameterError
+            The model drew its own paths and more are asked for than it drew.
+        """
+        if self.drawn is None:
+            return replace(self, n_paths=n_paths)
+        if n_paths > self.n_paths:
+            raise ParameterError(
+                f"model {self.provenance.model} drew {self.n_paths} paths, {n_paths} were asked for; "
+                f"forecast again with n_paths={n_paths}"
+            )
+        return replace(self, n_paths=n_paths, drawn=self.drawn[:, :n_paths])
+
+    def mean(self) -> Floats:
+        """Return [N, H] expected units."""
+        return self.marginals.mean if self.marginals is not None else self.paths.mean(axis=1)
+
+    def quantiles(self, levels: npt.ArrayLike = DEFAULT_LEVELS) -> Floats:
+        """Return [N, H, Q] units: for each period by itself, the demand not exceeded with each probability.
+
+        Parameters
+        ----------
+        levels
+            [Q] probabilities above 0 and below 1.
+        """
+        if self.marginals is not None:
+            return self.marginals.quantiles(levels)
+        wanted = check_levels(levels)
+        return np.moveaxis(np.quantile(self.paths, wanted, axis=1, method="inverted_cdf"), 0, -1)
+
+    def total(self, periods: int | slice | None = None) -> Floats:
+        """Return [N, S] units: demand of each path summed over periods.
+
+        Parameters
+        ----------
+        periods
+            The first so many periods, a slice of them, or None for all.
+
+        Raises
+        ------
+        ParameterError
+            More periods than were forecast.
+        """
+        if isinstance(periods, int):
+            if not 1 <= periods <= self.horizon:
+                raise ParameterError(
+                    f"total over {periods} periods needs 1 to {self.horizon}; forecast at least {periods} periods"
+                )
+            periods = slice(periods)
+        summed: Floats = self.paths[:, :, periods or slice(None)].sum(axis=2)  # [N, S] units
+        return summed
+
+    def moments(self) -> Moments:
+        """Return [N, H] labels of the forecast periods."""
+        return self.freq.moments(self.starts[:, None] + np.arange(self.horizon))
+
+    def select(self, positions: npt.ArrayLike) -> Forecast:
+        """Return the forecasts of the series at ``positions`` (whole numbers or flags); their paths are the same."""
+        chosen = np.asarray(positions)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
+        marginals = self.marginals
+        if marginals is not None:
+            marginals = Marginals(marginals.mean[chosen], marginals.variance[chosen], marginals.is_count)
+        return replace(
+            self,
+            series=self.series[chosen],
+            starts=self.starts[chosen],
+            marginals=marginals,
+            drawn=None if self.drawn is None else self.drawn[chosen],
+        )
+
+    def chunks(self, n: int) -> Iterator[Forecast]:
+        """Yield ``n`` forecasts of neighbouring series, each drawing only its own paths."""
+        if n < 1:
+            raise ParameterError(f"a forecast splits into at least 1 chunk, got {n}")
+        bounds = np.linspace(0, len(self), min(n, max(1, len(self))) + 1).astype(np.int64)
+        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+            yield self.select(np.arange(low, high))
+
+    def to_frame(self, levels: Sequence[float] = DEFAULT_LEVELS) -> pl.DataFrame:
+        """Return one row per series and period: ``unique_id, ds, mean, q0.1, ...``."""
+        flat = self.quantiles(levels).reshape(-1, len(levels))
+        ds = pl.Series("ds", self.moments().reshape(-1))
+        return pl.DataFrame(
+            [
+                pl.Series("unique_id", np.repeat(self.ids.to_numpy(), self.horizon), dtype=pl.String),
+                ds.cast(pl.Date) if self.freq.is_daily_or_longer else ds,
+                pl.Series("mean", self.mean().reshape(-1).astype(np.float64)),
+                *(pl.Series(f"q{level:g}", flat[:, i].astype(np.float64)) for i, level in enumerate(levels)),
+            ]
+        )
+
+    # ------------------------------------------------------------------ keeping
+
+    def to_bytes(self) -> bytes:
+        """Return the compact form as bytes (arrays and JSON, no code), from which the same paths are drawn again."""
+        if self.marginals is not None:
+            arrays = {
+                "mean": self.marginals.mean.astype(np.float32),
+                "variance": self.marginals.variance.astype(np.float32),
+            }
+        else:
+            assert self.drawn is not None  # noqa: S101 - see __post_init__
+            arrays = {"drawn": np.asarray(self.drawn)}
+        header = {
+            "freq": [self.freq.count, self.freq.unit, self.freq.anchor],
+            "provenance": {**asdict(self.provenance), "data_until": None},
+            "data_until": None if self.provenance.data_until is None else self.provenance.data_until.isoformat(),
+            "n_paths": self.n_paths,
+            "dependence": asdict(self.dependence),
+            "is_count": self.marginals.is_count if self.marginals is not None else None,
+            "series": self.series.select(pl.all().cast(pl.String)).to_dict(as_series=False),
+        }
+        buffer = io.BytesIO()
+        text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+        np.savez_compressed(buffer, header=text, starts=self.starts, allow_pickle=False, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Forecast:
+        """Read what `to_bytes` wrote; attributes of the series come back as text.
+
+        Raises
+        ------
+        DataError
+            The bytes are no stored forecast.
+        """
+        try:
+            with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            header = json.loads(arrays["header"].tobytes())
+            until = header["data_until"]
+            provenance = Provenance(
+                **{
+                    **header["provenance"],
+                    "data_until": None if until is None else dt.datetime.fromisoformat(until),
+                    "notes": tuple(header["provenance"]["notes"]),
+                }
+            )
+            marginals = None
+            if "mean" in arrays:
+                marginals = Marginals(arrays["mean"], arrays["variance"], header["is_count"])
+            return cls(
+                series=pl.DataFrame(header["series"], schema_overrides={"unique_id": pl.String}),
+                starts=arrays["starts"],
+                freq=Frequency(*header["freq"]),
+                provenance=provenance,
+                n_paths=header["n_paths"],
+                marginals=marginals,
+                dependence=Dependence(**header["dependence"]),
+                drawn=arrays.get("drawn"),
+            )
+        except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+            raise DataError(f"stored forecast cannot be read: {error}; publish the plan again") from error

@@ -1,0 +1,1 @@
+"""One file per model; ``forecasting/catalog.py`` is the list."""
