@@ -9,6 +9,7 @@ ShelfwiseError                  exit 1
 │   ├── PanelError              exit 3   histories do not form a panel
 │   └── NotFound                exit 3   a product, supplier, order ... is not in the store
 ├── ModelError                  exit 1   a model cannot fit or predict
+├── ExportError                 exit 1   a file cannot be written
 └── StorageError                exit 1   the database cannot do what was asked
     ├── MigrationNeeded         exit 1   the schema is older or newer than the program
     └── ConflictError           exit 1   the record changed, or its state forbids the step
@@ -94,6 +95,10 @@ class NotFound(DataError):
 
 class ModelError(ShelfwiseError):
     """A model cannot fit or predict on what it was given."""
+
+
+class ExportError(ShelfwiseError):
+    """A file cannot be written where it was asked for; the message gives the path, the reason and the way out."""
 
 
 class StorageError(ShelfwiseError):

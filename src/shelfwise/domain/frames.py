@@ -282,11 +282,124 @@ DAILY_DEMAND: Final = Frame(
     key=("product", "warehouse", "day"),
 )
 
+_fraction = Column(
+    UNITS, False, True, lambda c: (c > 0) & (c < 1), "must be above 0 and below 1", "service level, a fraction"
+)
+_pack_size = Column(UNITS, False, True, lambda c: c > 0, "must be above zero", "units per pack")
+
+PLANNING_ITEMS: Final = Frame(
+    "planning_items",
+    {
+        "unique_id": _text("the series' id; rows stand in the order of the series in the arrays"),
+        "product": _text("product code"),
+        "warehouse": _text("warehouse code"),
+        "supplier": _optional(TEXT, "supplier code; null: none is known"),
+        "on_hand": Column(
+            UNITS, False, True, lambda c: c.is_finite(), "must be a finite number", "units; null: never counted"
+        ),
+        "pack_size": _pack_size,
+        "minimum_order_quantity": _non_negative(UNITS, "smallest order in units (MOQ)"),
+        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
+        "price": _non_negative(MONEY, "selling price per unit"),
+        "lead_time_periods": _non_negative(UNITS, "mean periods from now until goods ordered now are there"),
+        "lead_time_sd_periods": _non_negative(UNITS, "standard deviation of the lead time, periods"),
+        "review_periods": Column(
+            UNITS, False, True, lambda c: c >= 1, "must be at least 1 period", "periods until the order after this one"
+        ),
+        "service_level": _fraction,
+        "service_kind": _one_of(("cycle", "fill"), "what the service level is a fraction of", required=False),
+        "usual_order": _non_negative(UNITS, "units of a usual order, for the guard against odd quantities"),
+    },
+    key=("unique_id",),
+)
+
+PROPOSAL_LINES: Final = Frame(
+    "proposal_lines",
+    {
+        "unique_id": _text("the series' id"),
+        "product": _text("product code"),
+        "warehouse": _text("warehouse code"),
+        "supplier": _optional(TEXT, "supplier code"),
+        "mean_demand": _non_negative(UNITS, "mean demand over the protection time, not rounded", required=True),
+        "demand": Column(COUNT, meaning="the same in whole units, as printed"),
+        "safety": Column(COUNT, meaning="safety stock in whole units; below zero where less than the mean will do"),
+        "on_hand": Column(COUNT, meaning="whole units on hand"),
+        "due": Column(COUNT, meaning="whole units on order that come within the protection time"),
+        "net": Column(COUNT, meaning="demand + safety - on_hand - due"),
+        "pack_size": Column(UNITS, rule=lambda c: c > 0, rule_text="must be above zero", meaning="units per pack"),
+        "minimum_order_quantity": _non_negative(UNITS, "smallest order in units", required=True),
+        "rounded": _non_negative(UNITS, "units after the minimum and packs", required=True),
+        "top_up": _non_negative(UNITS, "units added to reach the supplier's minimum order value", required=True),
+        "quantity": _non_negative(UNITS, "units to order: rounded + top_up", required=True),
+        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
+        "cost": _non_negative(MONEY, "quantity times unit cost; null: the cost is not known"),
+        "order_by": _optional(DAY, "last day on which an order still comes in time; null: no need in the horizon"),
+        "late": Column(FLAG, meaning="the shortage comes before an order placed today can"),
+        "stockout_on": _optional(DAY, "day by which half of the paths have run out; null: later, or stock unknown"),
+        "stockout_probability": Column(
+            UNITS, False, True, lambda c: (c >= 0) & (c <= 1), "must be from 0 to 1",
+            "chance of running out within the protection time if nothing is ordered; null: stock unknown",
+        ),
+        "lost_units": _non_negative(UNITS, "expected units lost in that time if nothing is ordered"),
+        "margin_at_risk": _optional(MONEY, "lost units times (price - unit cost)"),
+        "demand_per_day": _non_negative(UNITS, "mean demand per day over the horizon", required=True),
+        "days_of_cover": _non_negative(UNITS, "days that on hand and due last at mean demand; null: no demand"),
+        "days_of_cover_after": _non_negative(UNITS, "the same after the order"),
+        "stock_known": Column(FLAG, meaning="false: the stock was never counted and is taken as 0"),
+        "lead_time_periods": _non_negative(UNITS, "mean lead time used, periods", required=True),
+        "review_periods": _non_negative(UNITS, "review time used, periods", required=True),
+        "service_level": _fraction,
+        "service_kind": _one_of(("cycle", "fill"), "kind of service level"),
+        "warnings": _optional(TEXT, "what a person should look at before approving, joined by '; '"),
+        "assumptions": _optional(TEXT, "what was not given and was assumed, joined by '; '"),
+        "arithmetic": _text("the line's sum in words and units"),
+    },
+    key=("unique_id",),
+)  # fmt: skip
+
+SUPPLIER_ORDERS: Final = Frame(
+    "supplier_orders",
+    {
+        "supplier": _optional(TEXT, "supplier code; null: lines without one"),
+        "name": _optional(TEXT, "its name"),
+        "order_by": Column(DAY, meaning="order day on which the order should be placed"),
+        "next_order_on": Column(DAY, meaning="first day from today on which it takes orders"),
+        "arrives_on": Column(DAY, meaning="day the goods come if ordered on order_by"),
+        "late": Column(FLAG, meaning="a line runs short before any order can come"),
+        "lines": Column(COUNT, meaning="lines with a quantity"),
+        "units": _non_negative(UNITS, "units in all", required=True),
+        "value": _non_negative(MONEY, "cost in all, of the lines whose cost is known", required=True),
+        "lines_without_cost": Column(COUNT, meaning="lines whose cost is not known and not in value"),
+        "minimum_order_value": _non_negative(MONEY, "smallest order the supplier takes; null: none stated"),
+        "minimum": _one_of(("none", "met", "topped up", "below minimum"), "how the order stands to the minimum"),
+        "missing_value": _non_negative(MONEY, "what is missing to the minimum", required=True),
+        "margin_at_risk": _optional(MONEY, "expected margin lost if nothing is ordered, where known"),
+    },
+    key=("supplier",),
+)
+
+PURCHASE_ORDER_EXPORT: Final = Frame(
+    "purchase_order_export",
+    {
+        "supplier": _text("supplier code"),
+        "purchase_order": _optional(TEXT, "purchase order number; null before there is one"),
+        "product": _text("product code"),
+        "name": _optional(TEXT, "product name"),
+        "warehouse": _text("warehouse code it is delivered to"),
+        "quantity": _non_negative(UNITS, "units ordered", required=True),
+        "pack_size": _pack_size,
+        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
+        "order_on": _optional(DAY, "day to order on"),
+        "expected_on": _optional(DAY, "day the goods are expected"),
+        "note": _optional(TEXT, "for example the line's arithmetic"),
+    },
+)
+
 ALL_FRAMES: Final[dict[str, Frame]] = {
     frame.name: frame
     for frame in (
         MOVEMENTS, PRODUCTS, WAREHOUSES, SUPPLIERS, STOCK_LEVELS, PRICES, CALENDAR_EVENTS, PURCHASE_ORDER_LINES,
-        RECEIPTS, DAILY_DEMAND,
+        RECEIPTS, DAILY_DEMAND, PLANNING_ITEMS, PROPOSAL_LINES, SUPPLIER_ORDERS, PURCHASE_ORDER_EXPORT,
     )
 }  # fmt: skip
 
