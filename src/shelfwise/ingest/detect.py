@@ -1,0 +1,351 @@
+"""Find out what a file is before it is read: its encoding, delimiter, header row and records.
+
+Nothing here trusts a file's name. Bytes are looked at in bulk (numpy over the buffer, never a loop over rows); only
+lines whose quotes do not balance are walked one by one.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from shelfwise.domain.errors import FileRefused, Place
+
+LARGEST_TEXT: Final = 2 << 30  # bytes; a text file is held in memory while it is read
+DELIMITERS: Final = (",", ";", "\t", "|")
+HEADER_WITHIN: Final = 30  # lines in which the header row is looked for
+LONGEST_CELL: Final = 500  # lines one quoted cell may span before its quote counts as broken
+CHUNK: Final = 32 << 20  # bytes looked at in one go
+
+_QUOTE, _NEWLINE, _RETURN = 34, 10, 13
+_MAGIC: Final = (
+    (b"PK\x03\x04", "is a spreadsheet or ZIP archive", "save the sheet as CSV and give that"),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook", "save the sheet as CSV and give that"),
+    (b"%PDF", "is a PDF document", "export the table as CSV and give that"),
+    (b"\x1f\x8b", "is compressed with gzip", "unpack it first"),
+    (b"SQLite format 3", "is a database", "export the table as CSV and give that"),
+    (b"<?xml", "is XML", "export the table as CSV and give that"),
+    (b"<html", "is a web page", "export the table as CSV and give that"),
+    (b"<!DOCTYPE", "is a web page", "export the table as CSV and give that"),
+)
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a text file is laid out."""
+
+    encoding: str
+    delimiter: str
+    header_line: int
+    headers: tuple[str, ...]
+    quoted: bool
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a text file after its header.
+
+    ``starts``, ``ends`` [R] are byte offsets, ``lines`` [R] the line each record starts on, ``fields`` [R] how many
+    fields it has. ``bad`` lists records left out: (line, reason), never their text.
+    """
+
+    starts: Ints
+    ends: Ints
+    lines: Ints
+    fields: Ints
+    bad: tuple[tuple[int, str], ...]
+
+
+def normalised(header: str) -> str:
+    """Return a header as it is compared: case, accents, spaces and punctuation do not count.
+
+    >>> normalised(" Customer ID "), normalised("Quantité"), normalised("unit_price")
+    ('customerid', 'quantite', 'unitprice')
+    """
+    plain = unicodedata.normalize("NFKD", header.strip()).casefold()
+    return "".join(c for c in plain if c.isalnum())
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of ``path``, refused where it cannot be a table."""
+    place = Place(path.name)
+    try:
+        size = path.stat().st_size
+        if path.is_file() and size > LARGEST_TEXT:
+            raise FileRefused(
+                place, f"{size:,} bytes", f"is more than {LARGEST_TEXT:,}", "split the file or give it as Parquet"
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FileRefused(place, "", "there is no such file", "check the path") from None
+    except IsADirectoryError:
+        raise FileRefused(place, "", "is a folder", "name the files in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "the name is not a path"
+        raise FileRefused(place, "", f"cannot be read ({reason})", "check the path and its permissions") from None
+    if not data.strip():
+        raise FileRefused(place, "", "is empty", "give a file with a header row and at least one line")
+    return data
+
+
+def to_utf8(data: bytes, file: str) -> tuple[bytes, str]:
+    """Return ``data`` as UTF-8 without a byte order mark and with ``\\n`` line ends, and what it was encoded in.
+
+    >>> to_utf8("café".encode("cp1252"), "a.csv") == ("café".encode(), "cp1252")
+    True
+    """
+    for magic, rule, way_out in _MAGIC:
+        if data[:64].lstrip().startswith(magic):
+            raise FileRefused(Place(file), "", rule, way_out)
+    text, encoding = _decoded(data, file)
+    if b"\n" not in text and b"\r" in text:
+        text = text.replace(b"\r", b"\n")
+    head = np.frombuffer(text, np.uint8, count=min(len(text), 1 << 16))
+    control = ((head < 32) & (head != 9) & (head != 10) & (head != 13) & (head != 12)).mean()
+    if control > 0.02:
+        raise FileRefused(Place(file), "", "is not text (binary content)", "give CSV, TSV or Parquet")
+    return text, encoding
+
+
+def _decoded(data: bytes, file: str) -> tuple[bytes, str]:
+    if data.startswith(b"\xef\xbb\xbf"):
+        return _recoded(data[3:], "utf-8", file), "utf-8-sig"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _recoded(data, "utf-16", file), "utf-16"
+    head = np.frombuffer(data, np.uint8, count=min(len(data), 1 << 16))
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(head) >= 8 and (head[first::2] == 0).mean() > 0.4 and (head[1 - first :: 2] == 0).mean() < 0.1:
+            return _recoded(data, name, file), name
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace").encode(), "cp1252"
+    return data, "utf-8"
+
+
+def _recoded(data: bytes, encoding: str, file: str) -> bytes:
+    try:
+        return data.decode(encoding).encode()
+    except UnicodeError:
+        raise FileRefused(
+            Place(file), "", f"starts as {encoding} and then breaks its rules", "save it again as UTF-8"
+        ) from None
+
+
+def layout(data: bytes, encoding: str, file: str, known: Callable[[str], bool]) -> Layout:
+    """Find delimiter and header row of ``data`` (UTF-8).
+
+    Parameters
+    ----------
+    known
+        Tells whether a normalised header is one that some format has; a header row after title lines is found by it.
+    """
+    lines = _first_lines(data)
+    quoted = _opens_with_quotes(data)
+    best: tuple[tuple[float, ...], str, int, list[str]] | None = None
+    for delimiter in DELIMITERS:
+        rows = [_split(line, delimiter, quoted) for line in lines]
+        counts = Counter(len(row) for row in rows if any(cell.strip() for cell in row))
+        width, times = max(counts.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
+        index = _header_row(rows[:HEADER_WITHIN], width, known)
+        hits = sum(known(normalised(cell)) for cell in rows[index])
+        score = (float(hits), (times / sum(counts.values())) if width > 1 else 0.0, float(width))
+        if best is None or score > best[0]:
+            best = (score, delimiter, index, rows[index])
+    if best is None:  # pragma: no cover - DELIMITERS is never empty
+        raise FileRefused(Place(file), "", "has no header row", "give CSV, TSV or Parquet")
+    _, delimiter, index, cells = best
+    return Layout(encoding, delimiter, index + 1, _named(cells), quoted)
+
+
+def _first_lines(data: bytes) -> list[str]:
+    head = data[: 1 << 18].decode("utf-8", errors="ignore")
+    return [line.rstrip("\r") for line in head.split("\n")[:300]]
+
+
+def _split(line: str, delimiter: str, quoted: bool) -> list[str]:
+    if not quoted:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line.replace("\0", "")], delimiter=delimiter), [])
+    except csv.Error:
+        return line.split(delimiter)
+
+
+def _header_row(rows: list[list[str]], width: int, known: Callable[[str], bool]) -> int:
+    """Return the first row with the most known headers, else the first row as wide as most rows are."""
+    hits = [sum(known(normalised(cell)) for cell in row) for row in rows]
+    if max(hits, default=0) >= 2:
+        return hits.index(max(hits))
+    return next((i for i, row in enumerate(rows) if len(row) == width and any(c.strip() for c in row)), 0)
+
+
+def _named(cells: list[str]) -> tuple[str, ...]:
+    """Return header cells as unique names; an unnamed column is called by its position."""
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for position, cell in enumerate(cells, start=1):
+        name = re.sub(r"[\x00-\x1f]", " ", cell).strip().strip('"').strip() or f"column {position}"
+        seen[name] += 1
+        while seen[name] > 1 or name in names:
+            name = f"{name} ({seen[name]})"
+            seen[name] += 1
+        names.append(name)
+    return tuple(names)
+
+
+def _opens_with_quotes(data: bytes) -> bool:
+    """Whether any field starts with a quote; if none does, a quote is an inch sign and nothing more."""
+    return re.search(rb'(?:^|[\n,;\t|])"', data) is not None
+
+
+def records(data: bytes, found: Layout) -> Records:
+    """Split ``data`` into the records after the header, leaving out those that cannot be read."""
+    buffer = np.frombuffer(data, np.uint8)
+    line_ends = _positions(buffer, _NEWLINE)
+    if not len(line_ends) or line_ends[-1] != len(buffer) - 1:
+        line_ends = np.append(line_ends, len(buffer))
+    line_starts = np.concatenate(([0], line_ends[:-1] + 1))[found.header_line :]
+    line_ends = line_ends[found.header_line :]
+    numbers = np.arange(found.header_line + 1, found.header_line + 1 + len(line_starts), dtype=np.int64)
+    bad: list[tuple[int, str]] = []
+    inside = np.zeros(len(line_starts), dtype=bool)  # [lines] continues a quoted cell of the line before
+    broken = np.zeros(len(line_starts), dtype=bool)  # [lines]
+    if found.quoted:
+        inside, broken = _quoted_lines(data, buffer, line_starts, line_ends, found.delimiter)
+        bad += [(int(n), "a quote is opened and not closed, or stands inside a text") for n in numbers[broken]]
+    first = ~inside
+    starts, lines, whole = line_starts[first], numbers[first], ~broken[first]
+    last = np.append(np.flatnonzero(first)[1:] - 1, len(line_starts) - 1) if len(starts) else np.zeros(0, int)
+    ends = line_ends[last]
+    starts, ends, lines = starts[whole], ends[whole], lines[whole]
+    fields, texts, nulls = _field_counts(buffer, starts, ends, found)
+    filled = texts > 0  # a record of delimiters and spaces only is a blank line
+    right = (fields == len(found.headers)) & (nulls == 0)
+    ragged = filled & ~right
+    wanted = len(found.headers)
+    bad += [
+        (int(line), "holds a NUL byte" if nul else f"has {count:,} fields where the header has {wanted:,}")
+        for line, count, nul in zip(lines[ragged], fields[ragged], nulls[ragged], strict=True)
+    ]
+    good = filled & right
+    return Records(starts[good], ends[good], lines[good], fields[good], tuple(sorted(bad)))
+
+
+def _positions(buffer: npt.NDArray[np.uint8], byte: int) -> Ints:
+    parts = [np.flatnonzero(buffer[i : i + CHUNK] == byte) + i for i in range(0, len(buffer), CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def _quoted_lines(
+    data: bytes, buffer: npt.NDArray[np.uint8], starts: Ints, ends: Ints, delimiter: str
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return per line whether it continues a quoted cell, and whether its quotes are broken."""
+    inside = np.zeros(len(starts), dtype=bool)
+    broken = np.zeros(len(starts), dtype=bool)
+    if not len(starts):
+        return inside, broken
+    quotes = _positions(buffer, _QUOTE)
+    quotes = quotes[quotes >= starts[0]]
+    if not len(quotes):
+        return inside, broken
+    border = np.zeros(256, dtype=bool)
+    border[[ord(delimiter), _NEWLINE, _RETURN, _QUOTE]] = True
+    before = np.where(quotes > 0, border[buffer[np.maximum(quotes - 1, 0)]], True)
+    after = np.where(quotes < len(buffer) - 1, border[buffer[np.minimum(quotes + 1, len(buffer) - 1)]], True)
+    home = np.searchsorted(starts, quotes, side="right") - 1  # [quotes] line of each quote
+    stray = np.zeros(len(starts), dtype=bool)
+    stray[home[~before & ~after]] = True
+    broken |= stray
+    odd = np.flatnonzero((np.bincount(home, minlength=len(starts)) % 2 == 1) & ~stray)
+    opener = -1
+    for line in odd.tolist():
+        text = data[starts[line] : ends[line]].rstrip(b"\r")
+        if opener >= 0 and line - opener <= LONGEST_CELL and _closes(text, delimiter.encode()):
+            inside[opener + 1 : line + 1] = True
+            broken[opener + 1 : line + 1] = False
+            opener = -1
+            continue
+        if opener >= 0:
+            broken[opener] = True
+        opener = line if _opens(text, delimiter.encode()) else -1
+        broken[line] |= opener < 0
+    if opener >= 0:
+        broken[opener] = True
+    return inside, broken
+
+
+def _opens(line: bytes, delimiter: bytes) -> bool:
+    """Whether the last field of ``line`` starts with a quote that the line does not close."""
+    cell = re.compile(rb'(?:"(?:[^"]|"")*"|[^"' + re.escape(delimiter) + rb"][^" + re.escape(delimiter) + rb"]*|)")
+    position = 0
+    while True:
+        if re.match(rb'"(?:[^"]|"")*$', line[position:]):
+            return True
+        found = cell.match(line, position)
+        position = found.end() if found else position
+        if line[position : position + 1] != delimiter:
+            return False
+        position += 1
+
+
+def _closes(line: bytes, delimiter: bytes) -> bool:
+    """Whether the first single quote of ``line`` ends a cell."""
+    return re.match(rb'(?:[^"]|"")*"(?:' + re.escape(delimiter) + rb"|$)", line) is not None
+
+
+def _field_counts(
+    buffer: npt.NDArray[np.uint8], starts: Ints, ends: Ints, found: Layout
+) -> tuple[Ints, Ints, Ints]:
+    """Return per record its number of fields, of visible bytes other than delimiters, and of NUL bytes."""
+    fields, texts, nulls = (np.zeros(len(starts), dtype=np.int64) for _ in range(3))
+    if not len(starts):
+        return fields, texts, nulls
+    byte = ord(found.delimiter)
+    cuts = np.flatnonzero(np.diff(starts // CHUNK)) + 1
+    for part in np.split(np.arange(len(starts)), cuts):
+        low, high = int(starts[part[0]]), int(ends[part[-1]])
+        if high <= low:
+            continue
+        piece = buffer[low:high]
+        # reduceat sums from each start to the next; records left out between two good ones must not be counted
+        bounds = np.stack([starts[part] - low, ends[part] - low], axis=1).ravel()
+        full = ends[part] > starts[part]
+        is_delimiter = piece == byte
+        visible = (piece > 32) & ~is_delimiter & (piece != _QUOTE)
+        if found.quoted:
+            parity = np.cumsum(piece == _QUOTE, dtype=np.uint8) & 1
+            is_delimiter &= (parity ^ np.repeat(_parity_at(parity, bounds[::2]), _widths(bounds, len(piece)))) == 0
+        fields[part] = np.where(full, _sums(is_delimiter, bounds), 0) + 1
+        texts[part] = np.where(full, _sums(visible, bounds), 0)
+        nulls[part] = np.where(full, _sums(piece == 0, bounds), 0)
+    return fields, texts, nulls
+
+
+def _parity_at(parity: npt.NDArray[np.uint8], starts: Ints) -> npt.NDArray[np.uint8]:
+    """Return the quote parity just before each record: quotes of broken lines between must not turn it."""
+    return np.where(starts > 0, parity[np.maximum(starts - 1, 0)], 0).astype(np.uint8)
+
+
+def _widths(bounds: Ints, length: int) -> Ints:
+    starts = bounds[::2].copy()
+    starts[0] = 0
+    return np.diff(np.append(starts, length))
+
+
+def _sums(mask: npt.NDArray[np.bool_], bounds: Ints) -> Ints:
+    """Return the number of true bytes in each record; ``bounds`` alternates starts and ends."""
+    padded = np.append(mask, False)  # the last end is one past the last byte
+    sums: Ints = np.add.reduceat(padded, bounds, dtype=np.int64)[::2]
+    return sums
