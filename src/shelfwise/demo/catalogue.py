@@ -139,7 +139,8 @@ class Product:
     """A made-up product with the truth behind it; days count from today, so yesterday is -1."""
 
     code: str
-    name: str
+    word: str
+    kind: str
     category: int
     supplier: int
     season: str
@@ -152,6 +153,11 @@ class Product:
     launch: int | None = None
     last_day: int | None = None
     replaces: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.word} {self.kind}"
 
 
 @dataclass(frozen=True)
@@ -248,7 +254,8 @@ def _category_products(rng: np.random.Generator, c: int, count: int) -> list[Pro
         products.append(
             Product(
                 code=f"{category.prefix}-{number}",
-                name=f"{words[w]} {kind.words}",
+                word=words[w],
+                kind=kind.words,
                 category=c,
                 supplier=int(rng.choice(category.suppliers)),
                 season=kind.season,
@@ -284,18 +291,19 @@ def _give_lives(rng: np.random.Generator, products: list[Product]) -> list[Produ
     """
     lively = [i for i, p in enumerate(products) if p.units_per_day >= 0.3]
     beans = [i for i in lively if products[i].category == 0]
-    new, fresh = (int(i) for i in rng.choice(beans, size=2, replace=False))
-    others = [int(i) for i in rng.permutation([i for i in lively if i not in {new, fresh}])]
+    new, fresh, old, heir = (int(i) for i in rng.choice(beans, size=4, replace=False))
+    others = [int(i) for i in rng.permutation([i for i in lively if i not in {new, fresh, old, heir}])]
     lives = list(products)
     lives[new] = replace(lives[new], launch=0)
     lives[fresh] = replace(lives[fresh], launch=-int(rng.integers(15, 27)))
-    for i, last_day in zip(others[:4], (-210, -95, -24, 19), strict=True):
+    for i, last_day in zip(others[:3], (-210, -24, 19), strict=True):
         lives[i] = replace(lives[i], last_day=last_day)
-    for i, launch in zip(others[4:8], (-430, -290, -150, -70), strict=True):
+    for i, launch in zip(others[3:7], (-430, -290, -150, -70), strict=True):
         lives[i] = replace(lives[i], launch=launch + int(rng.integers(-12, 13)))
-    # A successor takes over in the same category where there is one: its history begins when the other's ends.
-    old = lives[others[1]]
-    same = [i for i in others[8:] if products[i].category == old.category]
-    heir = same[0] if same else others[8]
-    lives[heir] = replace(lives[heir], launch=-94, replaces=old.code, units_per_day=old.units_per_day)
+    # The successor is the same bag under a new code: its history begins when the other's ends.
+    lives[old] = replace(lives[old], last_day=-95)
+    lives[heir] = replace(
+        products[old], code=products[heir].code, kind=f"{products[old].kind}, new roast", launch=-94,
+        replaces=products[old].code,
+    )  # fmt: skip
     return lives

@@ -209,6 +209,7 @@ def _promotions(rng: np.random.Generator, catalogue: Catalogue, timeline: Timeli
             first = timeline.index(dt.date(year, campaign.month, campaign.day))
             scope = names[campaign.prefix]
             events.append(Event("promotion", campaign.name, first, first + campaign.days - 1, "category", scope))
+    code = None  # never the same coffee twice in a row
     coming = timeline.n_days + _NEXT_PICK_IN_DAYS
     for first in range(coming % _PICK_EVERY_DAYS, coming + _PICK_EVERY_DAYS + 1, _PICK_EVERY_DAYS):
         sold = [
@@ -217,6 +218,7 @@ def _promotions(rng: np.random.Generator, catalogue: Catalogue, timeline: Timeli
             if CATEGORIES[product.category].prefix == "CF"
             and (product.launch is None or product.launch + timeline.n_days <= first)
             and (product.last_day is None or product.last_day + timeline.n_days >= first + _PICK_DAYS)
+            and product.code != code
         ]
         code = sold[int(rng.integers(len(sold)))]
         events.append(Event("promotion", "Coffee of the month", first, first + _PICK_DAYS - 1, "product", code))
@@ -269,7 +271,7 @@ def _seasons(rng: np.random.Generator, catalogue: Catalogue, timeline: Timeline)
     to_christmas = (years + 1).astype("datetime64[D]").astype(np.int64) - 8 - day  # days until 24 December
     gift = np.where(to_christmas >= 0, np.exp(-np.abs(to_christmas) / 16.0), 0.0)
     shapes = {
-        "winter": 1.0 + 0.20 * np.cos(angle - 0.3),
+        "winter": 1.0 + 0.28 * np.cos(angle - 0.3),
         "summer": 1.0 - 0.50 * np.cos(angle - 0.3),
         "gift": 0.88 + 0.05 * np.cos(angle - 0.3) + 2.2 * gift,
     }
