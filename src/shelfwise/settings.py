@@ -1,0 +1,236 @@
+"""Every setting of the program, read once, with where its value came from.
+
+A value is taken from the first of: a flag of the command, the environment (``SHELFWISE_TIMEZONE``), ``.env`` and
+``shelfwise.toml`` in the working folder, the default below. The descriptions here are the documentation.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from shelfwise.domain.calendar import WEEKDAYS, ShopCalendar
+from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.frames import parse_service_level
+
+PREFIX: Final = "SHELFWISE_"
+ENV_FILE: Final = ".env"
+TOML_FILE: Final = "shelfwise.toml"
+
+
+class Settings(BaseSettings):
+    """The settings; make them with `load_settings`, which also reads the files and checks for unknown names."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=True)
+
+    database: Path = Field(
+        Path("shelfwise.db"),
+        description="The SQLite file that holds everything. A plain name is looked for in the current folder.",
+    )
+    timezone: str = Field("UTC", description="IANA time zone in which a day of the shop begins and ends.")
+    currency: str = Field("EUR", description="ISO 4217 code of the currency of prices and costs.")
+    closed_weekdays: Annotated[frozenset[int], NoDecode] = Field(
+        frozenset(), description="Weekdays on which nothing is sold, like sat,sun. Empty: open every day."
+    )
+    service_level: float = Field(
+        0.95, description="Share of demand to be served without a stockout (0.95 or 95%): the one dial of a planner."
+    )
+    service_kind: Literal["cycle", "fill"] = Field(
+        "cycle",
+        description="What the service level is a share of: order cycles without a stockout (cycle), or units (fill).",
+    )
+    default_lead_time_days: float = Field(
+        14.0, ge=0, le=730, description="Days from order to delivery where no supplier or receipt says otherwise."
+    )
+    review_days: float = Field(
+        7.0, ge=1, le=365, description="Days between two orders at a supplier that states none of its own."
+    )
+    horizon: int = Field(28, ge=1, le=730, description="Days that a forecast shows.")
+    n_paths: int = Field(200, ge=2, le=20_000, description="Sample paths of a forecast.")
+    seed: int = Field(0, ge=0, description="Seed of every random draw: same data, same seed, same answer.")
+    model: str = Field("auto", min_length=1, description="Forecasting model.")
+    live_days: int = Field(
+        182, ge=1, le=3650, description="A product is planned while it sold, or was launched, in so many last days."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "WARNING", description="Least severity that is written to the log on stderr."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the arguments alone: `load_settings` reads the sources itself, to say where each value came from."""
+        return (init_settings,)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return ShopCalendar(value).timezone
+
+    @field_validator("currency")
+    @classmethod
+    def _three_letters(cls, value: str) -> str:
+        if not (len(value) == 3 and value.isalpha()):
+            raise ParameterError(f"currency must be an ISO 4217 code such as EUR, got {value!r}")
+        return value.upper()
+
+    @field_validator("closed_weekdays", mode="before")
+    @classmethod
+    def _weekdays(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [word for word in value.replace(",", " ").split() if word]
+        if not isinstance(value, list | tuple | set | frozenset):
+            return value
+        days = {_weekday(item) for item in value}
+        if len(days) == 7:
+            raise ParameterError("closed_weekdays names all seven days; a shop sells on at least one")
+        return frozenset(days)
+
+    @field_validator("service_level", mode="before")
+    @classmethod
+    def _fraction(cls, value: Any) -> float:
+        return parse_service_level(value)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+def _weekday(item: object) -> int:
+    if isinstance(item, int) and item in range(7):
+        return item
+    name = str(item).strip().lower()[:3]
+    if name not in WEEKDAYS:
+        raise ParameterError(f"closed_weekdays must be names such as sat,sun, got {item!r}")
+    return WEEKDAYS.index(name)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings and, for each, where its value came from: ``flag``, ``env``, a file's name, or ``default``."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+class _Toml(PydanticBaseSettingsSource):
+    """``shelfwise.toml``, refused when it holds a name that is no setting."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Settings)
+        self.path = path
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Unused: the file is read as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the file's settings."""
+        if not self.path.is_file():
+            return {}
+        try:
+            found = tomllib.loads(self.path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ParameterError(f"{self.path.name} cannot be read: {error}; correct it or remove it") from None
+        _refuse_unknown(found, self.path.name)
+        return found
+
+
+def load_settings(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Loaded:
+    """Read the settings.
+
+    Parameters
+    ----------
+    flags
+        Values given on the command line; None means not given.
+    folder
+        Where ``.env`` and ``shelfwise.toml`` are looked for; default the working folder.
+
+    Raises
+    ------
+    ParameterError
+        A value breaks its rule, or a file names a setting that does not exist.
+    """
+    here = folder or Path.cwd()
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    _refuse_unknown(given, "the command")
+    dotenv = DotEnvSettingsSource(Settings, env_file=here / ENV_FILE)
+    _refuse_unknown(
+        {n.lower().removeprefix(PREFIX.lower()): v for n, v in dotenv.env_vars.items() if n.upper().startswith(PREFIX)},
+        ENV_FILE,
+    )
+    sources = (
+        ("flag", given),
+        ("env", EnvSettingsSource(Settings)()),
+        (ENV_FILE, {name: value for name, value in dotenv().items() if name in Settings.model_fields}),
+        (TOML_FILE, _Toml(here / TOML_FILE)()),
+    )
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for origin, found in reversed(sources):
+        values |= found
+        origins |= dict.fromkeys(found, origin)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        reason = str(first.get("ctx", {}).get("error", "")) or first["msg"]
+        where = origins.get(name, "default")
+        raise ParameterError(
+            f"setting {name} from {where}: {values.get(name)!r} is refused: {reason}; {_way_out(name, where)}"
+        ) from None
+    return Loaded(settings, origins)
+
+
+def _way_out(name: str, origin: str) -> str:
+    if origin == "flag":
+        return "give another value"
+    if origin == "env":
+        return f"change {PREFIX}{name.upper()}"
+    return f"change it in {origin}"
+
+
+def _refuse_unknown(found: Mapping[str, Any], where: str) -> None:
+    unknown = sorted(set(found) - set(Settings.model_fields))
+    if unknown:
+        raise ParameterError(
+            f"{where} names {unknown[0]!r}, which is no setting; settings are {', '.join(Settings.model_fields)}"
+        )
+
+
+def shown(name: str, value: Any) -> str:
+    """Return a setting's value in the spelling in which it can be given again.
+
+    >>> shown("closed_weekdays", frozenset({6, 5})), shown("service_level", 0.95)
+    ('sat,sun', '0.95')
+    """
+    if name == "closed_weekdays":
+        return ",".join(WEEKDAYS[day] for day in sorted(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def env_example() -> str:
+    """Return the text of ``.env.example``: every setting with its description and its default, commented out."""
+    parts = [
+        "# Every setting, with its default. Copy to .env and change what you need; a variable of the environment"
+        " wins over the file."
+    ]
+    for name, field in Settings.model_fields.items():
+        parts.append(f"# {field.description}\n#{PREFIX}{name.upper()}={shown(name, field.default)}")
+    return "\n\n".join(parts) + "\n"
