@@ -15,9 +15,7 @@ CAPABILITIES = {
 
 
 def contract(identifier: str) -> dict[str, list[str]]:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     return next(each for each in contracts if each["id"] == identifier)
 
 
@@ -41,6 +39,4 @@ def test_every_door_that_exists_is_kept_from_capabilities() -> None:
 
 
 def test_every_capability_that_exists_is_kept_from_doors() -> None:
-    assert {f"shelfwise.{name}" for name in present(CAPABILITIES)} == set(
-        contract("doors")["forbidden_modules"]
-    )
+    assert {f"shelfwise.{name}" for name in present(CAPABILITIES)} == set(contract("doors")["forbidden_modules"])

@@ -9,6 +9,8 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import shelfwise
+
 ROOT = Path(__file__).parents[2]
 LOCKS = {"core": [], "test": ["classic", "test"], "full": ["classic", "test", "scale"]}
 PINNED = re.compile(r"^(?P<requirement>[A-Za-z0-9][^\\]*?) \\$")
@@ -34,9 +36,7 @@ def pins(lock: str, environment: dict[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize(("system", "machine"), PLATFORMS)
 @pytest.mark.parametrize("lock", LOCKS)
-def test_the_lock_holds_every_dependency_within_its_range(
-    lock: str, system: str, machine: str, python: str
-) -> None:
+def test_the_lock_holds_every_dependency_within_its_range(lock: str, system: str, machine: str, python: str) -> None:
     environment = dict(default_environment()) | {
         "python_version": python, "python_full_version": f"{python}.0", "sys_platform": system,
         "platform_machine": machine, "platform_system": {"linux": "Linux", "darwin": "Darwin"}[system],
@@ -49,9 +49,7 @@ def test_the_lock_holds_every_dependency_within_its_range(
         if requirement.marker is None or requirement.marker.evaluate(environment):
             version = pinned.get(canonicalize_name(requirement.name))
             assert version is not None, f"{requirement} is not in {lock}.lock; run `make lock`"
-            assert version in requirement.specifier, (
-                f"{requirement}, but {lock}.lock has {version}; run `make lock`"
-            )
+            assert version in requirement.specifier, f"{requirement}, but {lock}.lock has {version}; run `make lock`"
 
 
 @pytest.mark.parametrize("lock", [*LOCKS, "tools"])
@@ -83,3 +81,7 @@ def test_the_core_is_without_the_libraries_that_only_extras_need() -> None:
         "prophet",
     }
     assert not heavy & pins("core", dict(default_environment())).keys()
+
+
+def test_the_package_and_its_metadata_state_one_version() -> None:
+    assert shelfwise.__version__ == project()["version"]
