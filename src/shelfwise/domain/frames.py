@@ -20,6 +20,7 @@ from shelfwise.domain.errors import DataError, ParameterError
 
 MOVEMENT_KINDS: Final = ("sale", "return", "receipt", "adjustment", "transfer", "count")
 EVENT_KINDS: Final = ("promotion", "holiday", "closure")
+REPLENISHMENT_POLICIES: Final = ("base_stock", "s_q", "s_S", "r_S")
 
 MOMENT: Final = pl.Datetime("us")
 TEXT: Final = pl.String()
@@ -309,6 +310,11 @@ PLANNING_ITEMS: Final = Frame(
         "service_level": _fraction,
         "service_kind": _one_of(("cycle", "fill"), "what the service level is a fraction of", required=False),
         "usual_order": _non_negative(UNITS, "units of a usual order, for the guard against odd quantities"),
+        "wait_periods": _non_negative(COUNT, "periods until the next order can be placed; null: 0, it can be now"),
+        "policy": _one_of(REPLENISHMENT_POLICIES, "replenishment policy; null: base_stock", required=False),
+        "lot_size": Column(
+            UNITS, False, True, lambda c: c > 0, "must be above zero", "units of a lot, for the policies s_q and s_S"
+        ),
     },
     key=("unique_id",),
 )
@@ -328,7 +334,9 @@ PROPOSAL_LINES: Final = Frame(
         "net": Column(COUNT, meaning="demand + safety - on_hand - due"),
         "pack_size": Column(UNITS, rule=lambda c: c > 0, rule_text="must be above zero", meaning="units per pack"),
         "minimum_order_quantity": _non_negative(UNITS, "smallest order in units", required=True),
-        "rounded": _non_negative(UNITS, "units after the minimum and packs", required=True),
+        "policy": _one_of(REPLENISHMENT_POLICIES, "replenishment policy"),
+        "lot_size": _non_negative(UNITS, "units of a lot; 0 where the policy knows none", required=True),
+        "rounded": _non_negative(UNITS, "units after lots, the minimum and packs", required=True),
         "top_up": _non_negative(UNITS, "units added to reach the supplier's minimum order value", required=True),
         "quantity": _non_negative(UNITS, "units to order: rounded + top_up", required=True),
         "unit_cost": _non_negative(MONEY, "purchase price per unit"),
@@ -346,7 +354,8 @@ PROPOSAL_LINES: Final = Frame(
         "days_of_cover": _non_negative(UNITS, "days that on hand and due last at mean demand; null: no demand"),
         "days_of_cover_after": _non_negative(UNITS, "the same after the order"),
         "stock_known": Column(FLAG, meaning="false: the stock was never counted and is taken as 0"),
-        "lead_time_periods": _non_negative(UNITS, "mean lead time used, periods", required=True),
+        "lead_time_periods": _non_negative(UNITS, "mean lead time used, from order to shelf, periods", required=True),
+        "wait_periods": Column(COUNT, meaning="periods until the order can be placed"),
         "review_periods": _non_negative(UNITS, "review time used, periods", required=True),
         "service_level": _fraction,
         "service_kind": _one_of(("cycle", "fill"), "kind of service level"),
@@ -393,6 +402,17 @@ PURCHASE_ORDER_EXPORT: Final = Frame(
         "expected_on": _optional(DAY, "day the goods are expected"),
         "note": _optional(TEXT, "for example the line's arithmetic"),
     },
+)
+
+DAILY_ON_HAND: Final = Frame(
+    "daily_on_hand",
+    {
+        "product": _text("product code"),
+        "warehouse": _text("warehouse code"),
+        "day": Column(DAY, meaning="shop day"),
+        "on_hand": _finite,  # units at closing time; may be negative where the records are wrong
+    },
+    key=("product", "warehouse", "day"),
 )
 
 ALL_FRAMES: Final[dict[str, Frame]] = {

@@ -227,7 +227,7 @@ def protection_demand(paths: NDArray[Any], lead_time_periods: ArrayLike, review_
 
     Symbols: ``D_s = sum of y_{s,h} over h = 1 .. L_s + R`` [units], with y the demand of path s in period h, L the
     lead time of that path and R the review time [periods]. Source: Silver, Pyke and Thomas, Inventory and Production
-    Management in Supply Chains, 4th ed., section 6.9 (periodic review: the protection interval is R + L).
+    Management in Supply Chains, 4th ed., chapter 6 (periodic review has to protect over R + L).
 
     Parameters
     ----------

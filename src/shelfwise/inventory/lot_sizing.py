@@ -6,6 +6,7 @@ Letters: N product-warehouses.
 from __future__ import annotations
 
 import heapq
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from shelfwise.domain.errors import ParameterError
 
 Floats = NDArray[np.float64]
+
+LEAST_DEMAND: Final = 1e-9
+"""Units per period; less is no demand, and covers nothing."""
 
 
 def whole_packs(need: ArrayLike, pack: ArrayLike) -> Floats:
@@ -48,7 +52,7 @@ def economic_order_quantity(
     """Return the lot that balances the cost of ordering and of holding.
 
     ``Q = sqrt(2 D K / h)`` [units], D demand per period [units], K cost of placing one order [money], h cost of
-    holding a unit for a period [money]. Source: Harris 1913; Silver, Pyke and Thomas, 4th ed., section 4.2.
+    holding a unit for a period [money]. Source: Harris 1913; Silver, Pyke and Thomas, 4th ed., chapter 4.
 
     >>> float(economic_order_quantity(demand_per_period=1200.0, order_cost=100.0, holding_cost_per_unit_period=6.0))
     200.0
@@ -93,7 +97,7 @@ def top_up(
     if not np.any(quantity > 0) or value >= minimum_value - 1e-9:
         return none
     added = none.copy()
-    usable = (unit_cost > 0) & (demand_per_period > 0)
+    usable = (unit_cost > 0) & (demand_per_period > LEAST_DEMAND)
     waiting = [(float((position[i] + quantity[i]) / demand_per_period[i]), i) for i in np.flatnonzero(usable).tolist()]
     heapq.heapify(waiting)
     while waiting and value < minimum_value - 1e-9:

@@ -95,6 +95,24 @@ class OrderTiming:
         """Return days between the two orders."""
         return (self.next_order_on - self.order_on).days
 
+    def periods(self, period_starts: Sequence[date]) -> tuple[int, int, int]:
+        """Return the wait until the order, its lead time and the review time, in periods of a forecast.
+
+        They add up to the protection time: from now until the goods of the order after this one are on the shelf.
+
+        >>> from datetime import timedelta
+        >>> timing = OrderCalendar(parse_weekdays("mon")).timing(date(2026, 11, 21), lead_time_days=3)
+        >>> timing.periods([date(2026, 11, 21) + timedelta(days=day) for day in range(28)])
+        (2, 3, 7)
+        """
+        wait, first, second = periods_until([self.order_on, self.arrives_on, self.next_arrives_on], period_starts)
+        if second >= len(period_starts) and self.next_arrives_on > period_starts[-1]:
+            raise ParameterError(
+                f"goods ordered on {self.next_order_on} arrive on {self.next_arrives_on}, after the last period starts "
+                f"({period_starts[-1]}); give more period starts"
+            )
+        return int(wait), int(first - wait), max(int(second - first), 1)
+
 
 @dataclass(frozen=True)
 class OrderCalendar:

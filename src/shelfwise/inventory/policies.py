@@ -70,7 +70,7 @@ class BaseStock:
 class ReorderPointQuantity:
     """(s, Q): at or below the reorder point, order as many lots of Q as lift the position above it.
 
-    Source: Silver, Pyke and Thomas, 4th ed., section 6.3.
+    Source: Silver, Pyke and Thomas, 4th ed., chapter 6.
 
     >>> ReorderPointQuantity(reorder_point=20.0, quantity=24.0, pack=12.0).order_quantity([21.0, 20.0, -10.0]).tolist()
     [0.0, 24.0, 48.0]
@@ -126,7 +126,7 @@ class ReorderPointOrderUpTo:
 
 @dataclass(frozen=True, eq=False)
 class PeriodicReview:
-    """(R, S): every R periods, order up to S. Source: Silver, Pyke and Thomas, 4th ed., section 6.3.
+    """(R, S): every R periods, order up to S. Source: Silver, Pyke and Thomas, 4th ed., chapter 6.
 
     >>> policy = PeriodicReview(review_periods=7, order_up_to=50.0)
     >>> policy.order_quantity([20.0], period=7).tolist(), policy.order_quantity([20.0], period=8).tolist()

@@ -15,7 +15,7 @@ Letters: N product-warehouses, S sample paths, H periods. Period 1 starts now.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
@@ -34,9 +34,9 @@ from shelfwise.inventory.lead_time_demand import (
     required_horizon,
     series_slices,
 )
-from shelfwise.inventory.lot_sizing import orderable_quantity, top_up
+from shelfwise.inventory.lot_sizing import LEAST_DEMAND, orderable_quantity, top_up, whole_packs
 from shelfwise.inventory.order_calendar import OrderCalendar
-from shelfwise.inventory.policies import BaseStock
+from shelfwise.inventory.policies import BaseStock, ReorderPointOrderUpTo, ReorderPointQuantity
 from shelfwise.inventory.safety_stock import SERVICE_KINDS, stock_target
 from shelfwise.inventory.stockout_risk import stockout_risk
 
@@ -45,6 +45,7 @@ Integers = NDArray[np.int64]
 
 ASSUMED_LEAD_TIME_DAYS: Final = 14.0
 ASSUMED_REVIEW_DAYS: Final = 7.0
+LOT_POLICIES: Final = (ReorderPointQuantity.name, ReorderPointOrderUpTo.name)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,13 @@ class Arithmetic:
     20 demand - 3 safety - 0 on hand (not known) - 5 due = 12 -> minimum 50 -> 50 + 10 for the supplier's minimum -> 60
     >>> print(Arithmetic(20, 5, 40, 0))
     20 demand + 5 safety - 40 on hand - 0 due = -15 -> 0
+
+    A policy that orders in lots says so:
+
+    >>> print(Arithmetic(412, 96, 214, 160, pack_size=12, policy="s_q", lot_size=60, rounded=180))
+    412 demand + 96 safety - 214 on hand - 160 due = 134 -> lots of 60 -> 180
+    >>> print(Arithmetic(412, 96, 214, 160, pack_size=12, policy="s_S", lot_size=60, rounded=204))
+    412 demand + 96 safety - 214 on hand - 160 due = 134 -> + 60 lot = 194 -> packs of 12 -> 204
     """
 
     demand: int
@@ -101,6 +109,8 @@ class Arithmetic:
     rounded: float = 0.0
     top_up: float = 0.0
     stock_known: bool = True
+    policy: str = BaseStock.name
+    lot_size: float = 0.0
 
     @classmethod
     def of(cls, line: Mapping[str, Any]) -> Arithmetic:
@@ -108,6 +118,7 @@ class Arithmetic:
         return cls(
             line["demand"], line["safety"], line["on_hand"], line["due"], line["pack_size"],
             line["minimum_order_quantity"], line["rounded"], line["top_up"], line["stock_known"],
+            line["policy"], line["lot_size"],
         )  # fmt: skip
 
     @property
@@ -126,17 +137,26 @@ class Arithmetic:
         unknown = "" if self.stock_known else " (not known)"
         text = f"{self.demand} demand {safety} - {self.on_hand} on hand{unknown} - {self.due} due = {self.net}"
         if self.rounded > 0:
-            steps = []
-            if self.minimum > max(self.net, 0):
-                steps.append(f"minimum {_units(self.minimum)}")
-            if self.pack_size != 1:
-                steps.append(f"packs of {_units(self.pack_size)}")
-            if steps:
-                text += f" -> {', '.join(steps)}"
+            text += self._steps()
         text += f" -> {_units(self.rounded)}"
         if self.top_up > 0:
             text += f" + {_units(self.top_up)} for the supplier's minimum -> {_units(self.quantity)}"
         return text
+
+    def _steps(self) -> str:
+        if self.policy == ReorderPointQuantity.name:
+            return f" -> lots of {_units(self.lot_size)}"
+        need = float(self.net)
+        text = ""
+        if self.policy == ReorderPointOrderUpTo.name:
+            need += self.lot_size
+            text = f" -> + {_units(self.lot_size)} lot = {_units(need)}"
+        steps = []
+        if self.minimum > need:
+            steps.append(f"minimum {_units(self.minimum)}")
+        if self.pack_size != 1:
+            steps.append(f"packs of {_units(self.pack_size)}")
+        return f"{text} -> {', '.join(steps)}" if steps else text
 
 
 def _units(value: float) -> str:
@@ -154,6 +174,9 @@ class _Terms:
     kind: list[str]
     pack: Floats
     minimum: Floats
+    wait: Integers
+    policy: list[str]
+    lot: Floats  # nan: not given
     assumptions: pl.Series
 
     @property
@@ -173,6 +196,10 @@ def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) ->
         ),
         (pl.col("review_periods").is_null(), f"no review time: assumed {rules.review_days:g} d"),
         (pl.col("pack_size").is_null(), "no pack size: assumed 1"),
+        (
+            pl.col("policy").is_in(LOT_POLICIES) & pl.col("lot_size").is_null(),
+            "no lot size: assumed the demand of one review",
+        ),
         (pl.col("unit_cost").is_null(), "no unit cost: cost not known"),
     ]
     filled = items.select(
@@ -183,6 +210,9 @@ def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) ->
         kind=pl.col("service_kind").fill_null(rules.service_kind),
         pack=pl.col("pack_size").fill_null(1.0),
         minimum=pl.col("minimum_order_quantity").fill_null(0.0),
+        wait=pl.col("wait_periods").fill_null(0),
+        policy=pl.col("policy").fill_null(BaseStock.name),
+        lot="lot_size",
         assumptions=_joined([pl.when(gap).then(pl.lit(text)) for gap, text in said]),
     )
     return _Terms(
@@ -192,6 +222,9 @@ def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) ->
         kind=filled["kind"].to_list(),
         pack=filled["pack"].to_numpy(),
         minimum=filled["minimum"].to_numpy(),
+        wait=filled["wait"].to_numpy(),
+        policy=filled["policy"].to_list(),
+        lot=filled["lot"].to_numpy(),
         assumptions=filled["assumptions"],
     )
 
@@ -210,7 +243,7 @@ def planning_horizon(items: pl.DataFrame, *, days_per_period: float = 1.0, rules
     17
     """  # fmt: skip
     terms = _terms(PLANNING_ITEMS.check(items), days_per_period, rules or ProposalRules())
-    return required_horizon(terms.lead_time, terms.review)
+    return required_horizon(terms.lead_time, terms.wait + terms.review)
 
 
 def propose(
@@ -225,9 +258,11 @@ def propose(
 ) -> pl.DataFrame:
     """Propose an order quantity for each product-warehouse, with its reasons.
 
-    Each line orders up to ``mean + safety stock`` of demand over the protection time (base stock, `BaseStock`), less
-    what is on hand and what is on order and comes within the mean protection time; what comes later helps nobody in
-    that time and is not counted. Risk is what happens if nothing more is ordered at all.
+    Each line orders up to ``mean + safety stock`` of demand over the protection time, less what is on hand and what is
+    on order and comes within the mean protection time; what comes later helps nobody in that time and is not counted.
+    A line with the policy ``s_q`` orders whole lots instead, with ``s_S`` a lot more; none orders while its level is
+    met. The protection time begins now: it is the wait until the order day, the lead time and the review time.
+    Risk is what happens if nothing more is ordered at all.
 
     Parameters
     ----------
@@ -280,7 +315,7 @@ def propose(
         terms = _with_samples(terms, lead_time_samples)
 
     ids = items["unique_id"].to_list()
-    lead_draws = terms.lead_time.draw(ids, n_paths, seed)  # [N, S]
+    lead_draws = terms.wait[:, None] + terms.lead_time.draw(ids, n_paths, seed)  # [N, S] periods from now
     asked = protection_demand(paths, lead_draws, terms.review)  # [N, S]
     in_lead_time = demand_over(paths, lead_draws).mean(axis=1)  # [N]
     target = stock_target(asked, asked.mean(axis=1) - in_lead_time, terms.level, terms.kind)
@@ -288,14 +323,17 @@ def propose(
     known = items["on_hand"].is_not_null().to_numpy()
     books = items["on_hand"].fill_null(0.0).to_numpy()
     stock = np.maximum(books, 0.0)
-    window = np.minimum(terms.lead_periods + terms.review, horizon)  # [N] periods of the mean protection time
+    window = np.minimum(
+        terms.wait + terms.lead_periods + terms.review, horizon
+    )  # [N] periods of the mean protection time
     due = (arriving * (np.arange(horizon)[None, :] < window[:, None])).sum(axis=1)
     demand = np.rint(target.mean).astype(np.int64)
     level = np.ceil(target.order_up_to - 1e-9).astype(np.int64)
     on_hand = np.floor(stock + 1e-9).astype(np.int64)
     due_units = np.floor(due + 1e-9).astype(np.int64)
     position = on_hand + due_units
-    needed = BaseStock(order_up_to=level).order_quantity(position)
+    lot = _lots(terms, asked.mean(axis=1) - in_lead_time)
+    needed = _needed(terms, level, lot, position)
     quantity = orderable_quantity(needed, terms.pack, terms.minimum)
 
     risk = stockout_risk(stock, arriving, paths)
@@ -314,13 +352,15 @@ def propose(
         net=pl.Series(level - position),
         pack_size=pl.Series(terms.pack),
         minimum_order_quantity=pl.Series(terms.minimum),
+        policy=pl.Series(terms.policy),
+        lot_size=pl.Series(lot),
         rounded=pl.Series(quantity),
         top_up=pl.lit(0.0),
         quantity=pl.Series(quantity),
         unit_cost="unit_cost",
         cost=pl.Series(quantity * cost, nan_to_null=True),
-        order_by=_dates(np.maximum(order_by, 0), known, period_starts),
-        late=pl.Series(known & (order_by < 0)),
+        order_by=_dates(np.maximum(order_by, terms.wait), known, period_starts),
+        late=pl.Series(known & (order_by < terms.wait)),
         stockout_on=_dates(median - 1, known, period_starts),
         stockout_probability=_where(known, risk.by_period(window)),
         lost_units=_where(known, lost),
@@ -330,6 +370,7 @@ def propose(
         days_of_cover_after=_cover(position + quantity, daily),
         stock_known=pl.Series(known),
         lead_time_periods=pl.Series(terms.lead_time.mean),
+        wait_periods=pl.Series(terms.wait),
         review_periods=pl.Series(terms.review.astype(np.float64)),
         service_level=pl.Series(terms.level),
         service_kind=pl.Series(terms.kind),
@@ -347,10 +388,35 @@ def _with_samples(terms: _Terms, samples: Sequence[ArrayLike | None]) -> _Terms:
         if sample is not None:
             mean[row] = np.mean(np.asarray(sample, dtype=np.float64))
     sd = np.where(mean > 0, np.asarray(terms.lead_time.sd_periods), 0.0)
-    return _Terms(
-        LeadTime(mean, sd, samples), terms.review, terms.level, terms.kind, terms.pack, terms.minimum,
-        terms.assumptions,
-    )  # fmt: skip
+    return replace(terms, lead_time=LeadTime(mean, sd, samples))
+
+
+def _lots(terms: _Terms, cycle_demand: Floats) -> Floats:
+    """Return the lot of each line [N] that orders in lots, in whole packs and at least the minimum; else 0."""
+    wished = np.where(np.isnan(terms.lot), np.maximum(np.ceil(cycle_demand), 1.0), terms.lot)
+    in_lots = np.isin(terms.policy, LOT_POLICIES)
+    fixed = np.isin(terms.policy, [ReorderPointQuantity.name])
+    wished = np.where(fixed, whole_packs(np.maximum(wished, terms.minimum), terms.pack), wished)
+    return np.where(in_lots, wished, 0.0)
+
+
+def _needed(terms: _Terms, level: Integers, lot: Floats, position: Integers) -> Floats:
+    """Ask each line's policy for its order [N], before packs and minima.
+
+    The level of a line covers its protection time; a line at its level is served, so the reorder point of the two
+    policies that have one lies a unit below it (units are whole here). (R, S) is base stock looked at every R periods,
+    and a proposal is made on the day of the look.
+    """
+    fixed = np.isin(terms.policy, [ReorderPointQuantity.name])
+    raised = np.isin(terms.policy, [ReorderPointOrderUpTo.name])
+    needed = BaseStock(level).order_quantity(position)
+    if fixed.any():
+        lots = ReorderPointQuantity(level[fixed] - 1, lot[fixed], terms.pack[fixed])
+        needed[fixed] = lots.order_quantity(position[fixed])
+    if raised.any():
+        up_to = ReorderPointOrderUpTo(level[raised] - 1, level[raised] + lot[raised])
+        needed[raised] = up_to.order_quantity(position[raised])
+    return needed
 
 
 def _mean_demand(paths: NDArray[Any]) -> Floats:
@@ -366,9 +432,8 @@ def _where(known: NDArray[np.bool_], values: Floats) -> pl.Series:
 
 
 def _cover(units: NDArray[Any], daily: Floats) -> pl.Series:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        days = np.where(daily > 0, units / daily, np.nan)
-    return pl.Series(days, nan_to_null=True)
+    some = daily > LEAST_DEMAND
+    return pl.Series(np.where(some, units / np.where(some, daily, 1.0), np.nan), nan_to_null=True)
 
 
 def _dates(period: Floats, known: NDArray[np.bool_], period_starts: Sequence[date]) -> pl.Series:

@@ -49,7 +49,7 @@ def critical_ratio(underage_cost: ArrayLike, overage_cost: ArrayLike) -> Floats:
     """Return the cycle service level that costs least in a single period: the newsvendor's fraction.
 
     ``level = c_u / (c_u + c_o)``, c_u the cost of a unit short, c_o of a unit left over [money per unit].
-    Source: Arrow, Harris and Marschak 1951; Silver, Pyke and Thomas, 4th ed., section 9.2.
+    Source: Arrow, Harris and Marschak 1951; Nahmias, Production and Operations Analysis, chapter 5.
 
     >>> float(critical_ratio(underage_cost=15.0, overage_cost=5.0))
     0.75
@@ -64,7 +64,7 @@ def cycle_service_stock(protection: Floats, service_level: ArrayLike) -> Floats:
     """Return the smallest stock that covers protection demand with probability ``service_level``.
 
     ``y = min {y : P(D <= y) >= level}`` [units], D the demand over the protection time. Source: Silver, Pyke and
-    Thomas, 4th ed., section 6.7 (P1, a specified probability of no stockout per cycle). Above 0.95 with fewer than
+    Thomas, 4th ed., chapter 6 (P1, a specified probability of no stockout per cycle). Above 0.95 with fewer than
     2,000 paths the tail described at the top of this file is used.
 
     Parameters
@@ -101,8 +101,8 @@ def fill_rate_stock(protection: Floats, cycle_demand: ArrayLike, fill_rate: Arra
     """Return the smallest stock of which at least ``fill_rate`` of the units asked for can be served.
 
     Solves ``E[(D - y)+] = (1 - fill_rate) E[d]`` for y [units]: D is demand over the protection time, d demand over
-    one review cycle (what is ordered, on average, each time). Source: Silver, Pyke and Thomas, 4th ed., sections 6.7
-    and 6.9 (P2). The loss of an empirical distribution is linear between paths, so the answer is exact, not searched.
+    one review cycle (what is ordered, on average, each time). Source: Silver, Pyke and Thomas, 4th ed., chapter 6
+    (P2). The loss of an empirical distribution is linear between paths, so the answer is exact, not searched.
 
     Parameters
     ----------
