@@ -16,7 +16,6 @@ import polars as pl
 
 from shelfwise.domain.errors import FileRefused, ParameterError, Place
 from shelfwise.domain.frames import ALL_FRAMES
-from shelfwise.ingest.detect import normalised
 from shelfwise.ingest.profiles import PROFILES
 from shelfwise.ingest.profiles.base import DEFAULT_WAREHOUSE, Match, Options, Part, Profile, Role
 from shelfwise.ingest.quality import REJECTS, Sieve, day_gaps, incomplete_last_day, orphans

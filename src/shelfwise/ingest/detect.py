@@ -305,9 +305,7 @@ def _closes(line: bytes, delimiter: bytes) -> bool:
     return re.match(rb'(?:[^"]|"")*"(?:' + re.escape(delimiter) + rb"|$)", line) is not None
 
 
-def _field_counts(
-    buffer: npt.NDArray[np.uint8], starts: Ints, ends: Ints, found: Layout
-) -> tuple[Ints, Ints, Ints]:
+def _field_counts(buffer: npt.NDArray[np.uint8], starts: Ints, ends: Ints, found: Layout) -> tuple[Ints, Ints, Ints]:
     """Return per record its number of fields, of visible bytes other than delimiters, and of NUL bytes."""
     fields, texts, nulls = (np.zeros(len(starts), dtype=np.int64) for _ in range(3))
     if not len(starts):
@@ -325,7 +323,7 @@ def _field_counts(
         is_delimiter = piece == byte
         visible = (piece > 32) & ~is_delimiter & (piece != _QUOTE)
         if found.quoted:
-            parity = np.cumsum(piece == _QUOTE, dtype=np.uint8) & 1
+            parity = (np.cumsum(piece == _QUOTE, dtype=np.uint8) & 1).astype(np.uint8)
             is_delimiter &= (parity ^ np.repeat(_parity_at(parity, bounds[::2]), _widths(bounds, len(piece)))) == 0
         fields[part] = np.where(full, _sums(is_delimiter, bounds), 0) + 1
         texts[part] = np.where(full, _sums(visible, bounds), 0)

@@ -224,7 +224,7 @@ def _regular(moments: pl.Series) -> bool:
 
 
 def _commonest_share(values: pl.Series) -> float:
-    return int(values.value_counts()["count"].max() or 0) / max(len(values), 1)  # type: ignore[call-overload]
+    return float(values.to_frame("value").group_by("value").len()["len"].max() or 0) / max(len(values), 1)  # type: ignore[arg-type]
 
 
 def _moment(parts: pl.DataFrame, order: DateOrder, timezone: str | None) -> pl.DataFrame:
@@ -238,7 +238,11 @@ def _moment(parts: pl.DataFrame, order: DateOrder, timezone: str | None) -> pl.D
     year = pl.when(year < 70).then(year + 2000).when(year < 100).then(year + 1900).otherwise(year)
     hour = pl.col("hour").fill_null(0)
     hour = (
-        pl.when(pl.col("half") == "pm").then(hour % 12 + 12).when(pl.col("half") == "am").then(hour % 12).otherwise(hour)
+        pl.when(pl.col("half") == "pm")
+        .then(hour % 12 + 12)
+        .when(pl.col("half") == "am")
+        .then(hour % 12)
+        .otherwise(hour)
     )
     text = pl.format(
         "{}-{}-{} {}:{}:{}",

@@ -16,8 +16,12 @@ Convention = Literal["plain", "point", "comma"]
 LARGEST: Final = 1e12  # units or money; beyond it a cell is an identifier or damage, not a quantity
 
 _TRIM: Final = r"[\s\x{00A0}\x{202F}\x{2009}'’]|[$€£¥₹]|^(?i:USD|EUR|GBP|CHF|Rs\.?)|(?i:USD|EUR|GBP|CHF)$"
-_POINT_PROOF: Final = r"^\d{1,3}(?:,\d{3})+\.\d*$|^\d*\.(?:\d{1,2}|\d{4,})$|^\d{4,}\.\d+$|^0?\.\d+$|^\d{1,3}(?:,\d{3}){2,}$"
-_COMMA_PROOF: Final = r"^\d{1,3}(?:\.\d{3})+,\d*$|^\d*,(?:\d{1,2}|\d{4,})$|^\d{4,},\d+$|^0?,\d+$|^\d{1,3}(?:\.\d{3}){2,}$"
+_POINT_PROOF: Final = (
+    r"^\d{1,3}(?:,\d{3})+\.\d*$|^\d*\.(?:\d{1,2}|\d{4,})$|^\d{4,}\.\d+$|^0?\.\d+$|^\d{1,3}(?:,\d{3}){2,}$"
+)
+_COMMA_PROOF: Final = (
+    r"^\d{1,3}(?:\.\d{3})+,\d*$|^\d*,(?:\d{1,2}|\d{4,})$|^\d{4,},\d+$|^0?,\d+$|^\d{1,3}(?:\.\d{3}){2,}$"
+)
 _POINT_SHAPE: Final = r"^(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][+-]?\d{1,3})?$"
 _COMMA_SHAPE: Final = r"^(?:\d{1,3}(?:\.\d{3})+|\d+)?(?:,\d*)?(?:[eE][+-]?\d{1,3})?$"
 

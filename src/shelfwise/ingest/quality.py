@@ -32,9 +32,7 @@ class Sieve:
         Rows dated today are dropped, because today is not over; later ones are rejected.
     """
 
-    def __init__(
-        self, table: Table, *, date_order: DateOrder | None, today: date | None, timezone: str | None
-    ) -> None:
+    def __init__(self, table: Table, *, date_order: DateOrder | None, today: date | None, timezone: str | None) -> None:
         self.table, self.frame = table, table.frame
         self.today = today
         self._date_order, self._timezone = date_order, timezone
@@ -105,9 +103,7 @@ class Sieve:
     def text(self, field: str, *, required: bool = False) -> pl.Series:
         """Return a text column, stripped, blanks as null."""
         cells = self._cells(field)
-        cleaned = pl.select(
-            pl.when(~cells.is_in(_BLANKS)).then(masked_cells(pl.lit(cells))).alias(field)
-        ).to_series()
+        cleaned = pl.select(pl.when(~cells.is_in(_BLANKS)).then(masked_cells(pl.lit(cells))).alias(field)).to_series()
         if required:
             self.reject(cleaned.is_null(), field, "is empty; every row needs a value")
         return cleaned
@@ -187,15 +183,11 @@ class Sieve:
             Rows prove both orders, or no row is a date.
         """
         cells = self.frame[field]
-        read = read_moments(
-            cells, date_order=self._date_order, past=past, today=self.today, timezone=self._timezone
-        )
+        read = read_moments(cells, date_order=self._date_order, past=past, today=self.today, timezone=self._timezone)
         place = self.table.place(field)
         if read.readings:
             first = self._line_of(field, read.readings[0][0])
-            raise AmbiguousDates(
-                self.table.place(field, first), [(masked(a), b, c) for a, b, c in read.readings]
-            )
+            raise AmbiguousDates(self.table.place(field, first), [(masked(a), b, c) for a, b, c in read.readings])
         if read.mixed is not None:
             day, month = read.mixed
             raise FileRefused(
@@ -315,7 +307,9 @@ def day_gaps(days: pl.Series) -> str | None:
     if not missing or len(missing) > 0.6 * len(every):
         return None
     weekdays = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    closed = [w for w in range(7) if sum(d.weekday() == w for d in missing) > 0.9 * sum(d.weekday() == w for d in every)]
+    closed = [
+        w for w in range(7) if sum(d.weekday() == w for d in missing) > 0.9 * sum(d.weekday() == w for d in every)
+    ]
     others = [str(day) for day in missing if day.weekday() not in closed]
     words = [f"never on a {some(weekdays[w] for w in closed)}"] if closed else []
     if others:

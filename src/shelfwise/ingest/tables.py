@@ -50,7 +50,9 @@ def masked(text: str) -> str:
 
 def masked_cells(cells: pl.Expr) -> pl.Expr:
     """Return text cells with e-mail addresses blotted out."""
-    return pl.when(cells.str.contains("@", literal=True)).then(cells.str.replace_all(_MAIL, "[e-mail]")).otherwise(cells)
+    return (
+        pl.when(cells.str.contains("@", literal=True)).then(cells.str.replace_all(_MAIL, "[e-mail]")).otherwise(cells)
+    )
 
 
 @dataclass(frozen=True)
@@ -213,15 +215,15 @@ def _joined(data: bytes, found: detect.Records) -> bytes:
 
 def _parsed(text: bytes, layout: detect.Layout, wanted: list[int], numbers: list[int]) -> pl.DataFrame:
     names = [f"f{i}" for i in range(len(layout.headers))]
-    schema: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
-    typed = {**schema, **{names[i]: pl.Float32 for i in numbers}}
+    schema: dict[str, type[pl.DataType]] = {name: pl.String for name in names}
+    typed = schema | {names[i]: pl.Float32 for i in numbers}
     columns = sorted({*wanted, *numbers})
 
     def parse(types: dict[str, type[pl.DataType]]) -> pl.DataFrame:
         return pl.read_csv(
             text, has_header=False, separator=layout.delimiter, quote_char='"' if layout.quoted else None,
             schema=types, columns=columns, infer_schema=False, raise_if_empty=False, truncate_ragged_lines=True,
-            rechunk=False, low_memory=False,
+            low_memory=False,
         )  # fmt: skip
 
     if not numbers:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from shelfwise.ingest.profiles.base import Profile
+from shelfwise.ingest.profiles.canonical import Canonical
 from shelfwise.ingest.profiles.invoices import Invoices
+from shelfwise.ingest.profiles.long import Long
+from shelfwise.ingest.profiles.wide import Wide
 
 # The more particular comes first: it wins when two formats fit a file equally well.
-PROFILES: Final[tuple[Profile, ...]] = (Invoices(),)
+PROFILES: Final[tuple[Profile, ...]] = (Invoices(), Wide(), Long(), Canonical())
