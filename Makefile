@@ -40,9 +40,9 @@ test-full:  ## test, with torch on CPU, ray, browser, soak and nightly tests as 
 	@$(MAKE) --no-print-directory lint
 	$(PYTEST) -m "" $(ARGS)
 
-bench:  ## measure speed and accuracy (bench/README.md says what and how)
+bench:  ## run every measurement of bench/ with its defaults (one of them: .venv/bin/python bench/NAME.py --help)
 	@bash scripts/bootstrap.sh test
-	$(PY) -m bench $(ARGS)
+	@set -e; for script in bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script" $(ARGS); done
 
 lock:  ## rewrite requirements/*.lock after a change in pyproject.toml (UPGRADE=1 takes newer versions too)
 	@bash scripts/bootstrap.sh test
