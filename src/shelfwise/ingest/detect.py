@@ -230,16 +230,15 @@ def records(data: bytes, found: Layout) -> Records:
     last = np.append(np.flatnonzero(first)[1:] - 1, len(line_starts) - 1) if len(starts) else np.zeros(0, int)
     ends = line_ends[last]
     starts, ends, lines = starts[whole], ends[whole], lines[whole]
-    fields, texts, nulls = _field_counts(buffer, starts, ends, found)
-    filled = texts > 0  # a record of delimiters and spaces only is a blank line
-    right = (fields == len(found.headers)) & (nulls == 0)
-    ragged = filled & ~right
+    fields, blank, nulls = _field_counts(buffer, starts, ends, found)
+    right = (fields == len(found.headers)) & ~nulls
+    ragged = ~blank & ~right
     wanted = len(found.headers)
     bad += [
         (int(line), "holds a NUL byte" if nul else f"has {count:,} fields where the header has {wanted:,}")
         for line, count, nul in zip(lines[ragged], fields[ragged], nulls[ragged], strict=True)
     ]
-    good = filled & right
+    good = ~blank & right
     return Records(starts[good], ends[good], lines[good], fields[good], tuple(sorted(bad)))
 
 
@@ -305,19 +304,23 @@ def _closes(line: bytes, delimiter: bytes) -> bool:
     return re.match(rb'(?:[^"]|"")*"(?:' + re.escape(delimiter) + rb"|$)", line) is not None
 
 
-def _field_counts(buffer: npt.NDArray[np.uint8], starts: Ints, ends: Ints, found: Layout) -> tuple[Ints, Ints, Ints]:
-    """Return per record its number of fields, of visible bytes other than delimiters, and of NUL bytes."""
-    fields, texts, nulls = (np.zeros(len(starts), dtype=np.int64) for _ in range(3))
+def _field_counts(
+    buffer: npt.NDArray[np.uint8], starts: Ints, ends: Ints, found: Layout
+) -> tuple[Ints, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return per record its number of fields, whether it is blank, and whether it holds a NUL byte."""
+    fields = np.ones(len(starts), dtype=np.int64)
+    blank, nulls = np.zeros(len(starts), dtype=bool), np.zeros(len(starts), dtype=bool)
     if not len(starts):
-        return fields, texts, nulls
+        return fields, blank, nulls
     byte = ord(found.delimiter)
     cuts = np.flatnonzero(np.diff(starts // CHUNK)) + 1
     for part in np.split(np.arange(len(starts)), cuts):
         low, high = int(starts[part[0]]), int(ends[part[-1]])
         if high <= low:
+            blank[part] = True
             continue
         piece = buffer[low:high]
-        # reduceat sums from each start to the next; records left out between two good ones must not be counted
+        # reduceat sums from each bound to the next, so ends are bounds too: what lies between records is not counted
         bounds = np.stack([starts[part] - low, ends[part] - low], axis=1).ravel()
         full = ends[part] > starts[part]
         is_delimiter = piece == byte
@@ -325,10 +328,15 @@ def _field_counts(buffer: npt.NDArray[np.uint8], starts: Ints, ends: Ints, found
         if found.quoted:
             parity = (np.cumsum(piece == _QUOTE, dtype=np.uint8) & 1).astype(np.uint8)
             is_delimiter &= (parity ^ np.repeat(_parity_at(parity, bounds[::2]), _widths(bounds, len(piece)))) == 0
-        fields[part] = np.where(full, _sums(is_delimiter, bounds), 0) + 1
-        texts[part] = np.where(full, _sums(visible, bounds), 0)
-        nulls[part] = np.where(full, _sums(piece == 0, bounds), 0)
-    return fields, texts, nulls
+        fields[part] += np.where(full, _sums(is_delimiter, bounds), 0)
+        # A record that starts with visible text is not blank; only the others are looked through.
+        maybe = ~full | ~visible[np.minimum(bounds[::2], len(piece) - 1)]
+        if maybe.any():
+            some = np.where(full[maybe], _sums(visible, bounds.reshape(-1, 2)[maybe].ravel()), 0)
+            blank[part[maybe]] = some == 0
+        if not piece.all():
+            nulls[part] = np.where(full, _sums(piece == 0, bounds), 0) > 0
+    return fields, blank, nulls
 
 
 def _parity_at(parity: npt.NDArray[np.uint8], starts: Ints) -> npt.NDArray[np.uint8]:

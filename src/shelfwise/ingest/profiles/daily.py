@@ -33,9 +33,8 @@ def row_key(rows: pl.DataFrame, *, exact: bool) -> pl.DataFrame:
     parts = [pl.col("product"), pl.col("warehouse"), moment]
     if exact:
         parts += [number_text(pl.col("quantity")), number_text(pl.col("unit_price")).fill_null("")]
-    return rows.with_columns(pl.concat_str(parts, separator="|").alias("key")).with_columns(
-        numbered(pl.col("key")).alias("line_id")
-    )
+    keys = rows.select(pl.concat_str(parts, separator="|").alias("line_id")).to_series()
+    return rows.with_columns(numbered(keys).alias("line_id"))
 
 
 def drop_repeats(sieves: Sequence[Sieve], rows: pl.DataFrame) -> pl.DataFrame:

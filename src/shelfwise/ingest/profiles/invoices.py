@@ -121,7 +121,7 @@ def _parsed(sieve: Sieve, file: int) -> pl.DataFrame:
     }
     amount = number_text(pl.col("quantity")) + "@" + number_text(pl.col("unit_price"))
     key = pl.col("invoice") + "/" + pl.col("product") + "/" + amount
-    return lines.with_columns(key.alias("key")).with_columns(numbered(pl.col("key")).alias("line_id")).drop("key")
+    return lines.with_columns(numbered(lines.select(key.alias("line_id")).to_series()))
 
 
 def _no_goods_note(lines: pl.DataFrame) -> tuple[str, ...]:
@@ -181,15 +181,17 @@ def _undone(lines: pl.DataFrame) -> pl.Series:
     Sales and cancellations of one (product, quantity, price) are brackets in time: each cancellation closes the
     latest open sale. At a given depth they alternate, so a pair is two neighbours at one depth.
     """
-    events = lines.lazy().filter(pl.col("kind").is_in(["sale", "return"])).select(
-        pl.struct("product", pl.col("quantity").abs(), "unit_price").alias("key"),
-        "occurred_at", "line_id", "cancels",
-    )  # fmt: skip
-    keys = events.filter(pl.col("cancels")).select("key").unique()
+    what = ["product", "size", "unit_price"]
+    events = (
+        lines.lazy()
+        .filter(pl.col("kind").is_in(["sale", "return"]))
+        .select("product", pl.col("quantity").abs().alias("size"), "unit_price", "occurred_at", "line_id", "cancels")
+    )
+    keys = events.filter(pl.col("cancels")).select(what).unique().sort(what).with_row_index("key")
     step = pl.when(pl.col("cancels")).then(-1).otherwise(1)
     within = pl.duration(days=CANCEL_WITHIN_DAYS)
     paired = (
-        events.join(keys, on="key", how="semi")
+        events.join(keys, on=what)
         .sort("key", "occurred_at", "cancels", "line_id")
         .with_columns(step.cum_sum().over("key").alias("net"))
         .with_columns(pl.min_horizontal(pl.col("net").cum_min().over("key"), 0).alias("lowest"))
