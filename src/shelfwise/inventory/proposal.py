@@ -455,7 +455,7 @@ def _with_warnings(lines: pl.DataFrame, rules: ProposalRules) -> pl.DataFrame:
             [
                 pl.when(~pl.col("stock_known")).then(pl.lit("stock not known: assumed 0; count it before ordering")),
                 pl.when(pl.col("books") < 0).then(
-                    pl.format("the books show {} on hand: counted as 0", pl.col("books"))
+                    pl.format("the books show {} on hand: counted as 0", _plain("books"))
                 ),
                 pl.when(pl.col("late")).then(pl.lit("runs short before an order can arrive")),
                 pl.when(too_long).then(
@@ -469,12 +469,17 @@ def _with_warnings(lines: pl.DataFrame, rules: ProposalRules) -> pl.DataFrame:
                     pl.format(
                         "{} times the usual order of {}",
                         (pl.col("quantity") / pl.col("usual_order")).round(1),
-                        pl.col("usual_order"),
+                        _plain("usual_order"),
                     )
                 ),
             ]
         )
     )
+
+
+def _plain(column: str) -> pl.Expr:
+    """Write a number as text, whole ones without a point."""
+    return pl.col(column).cast(pl.String).str.strip_suffix(".0")
 
 
 def _with_arithmetic(lines: pl.DataFrame) -> pl.DataFrame:
