@@ -415,6 +415,31 @@ DAILY_ON_HAND: Final = Frame(
     key=("product", "warehouse", "day"),
 )
 
+RECOMMENDATIONS: Final = Frame(
+    "recommendations",
+    {
+        "recommendation": _optional(COUNT, "its number, given when it is stored"),
+        "product": _text("product code"),
+        "warehouse": _text("warehouse code"),
+        "supplier": _optional(TEXT, "supplier code; null: none is known"),
+        "quantity": _non_negative(UNITS, "units proposed", required=True),
+        "order_by": _optional(DAY, "last day on which an order still comes in time"),
+        "stockout_on": _optional(DAY, "day by which half of the paths have run out"),
+        "stockout_probability": Column(UNITS, False, True, lambda c: (c >= 0) & (c <= 1), "must be from 0 to 1"),
+        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
+        "cost": _non_negative(MONEY, "quantity times unit cost"),
+        "arithmetic": _text("the numbers behind the quantity, as a JSON object"),
+        "reason": _optional(TEXT, "why, in words"),
+        "status": _one_of(("proposed", "edited", "approved", "snoozed", "rejected"), "state", required=False),
+        "decided_quantity": _non_negative(UNITS, "units as edited or approved; null: nobody touched it"),
+        "decision_reason": _optional(TEXT, "the planner's words"),
+        "snoozed_until": _optional(DAY, "day on which it comes back"),
+        "decided_by": _optional(TEXT, "who decided"),
+        "decided_at": _optional(MOMENT, "when"),
+    },
+    key=("product", "warehouse"),
+)
+
 ALL_FRAMES: Final[dict[str, Frame]] = {
     frame.name: frame
     for frame in (

@@ -1,0 +1,440 @@
+"""Purchase orders from draft to received, their receipts, and the lead times the receipts tell.
+
+```
+draft ──send──> sent ──receive──> part_received ──receive──> received
+  └───────cancel──┴────────cancel──────┘────────────> cancelled
+```
+
+Every other step is a `ConflictError`. What is open on a draft or a sent order counts as incoming: an approved quantity
+must not be proposed again while its order waits to be sent. More may be delivered than was ordered; it is booked as it
+came and reported. What is cancelled or received counts no longer.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any, Final
+
+import polars as pl
+from sqlalchemy import Connection, Row, Table, case, func, insert, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from shelfwise.domain.errors import ConflictError, DataError, NotFound, ParameterError
+from shelfwise.domain.frames import PURCHASE_ORDER_LINES, RECEIPTS
+from shelfwise.storage import tables
+from shelfwise.storage.catalogue import code_ids
+from shelfwise.storage.database import Merge, fetch, upsert
+from shelfwise.storage.sales import append_movements
+
+MOVEMENT_SOURCE: Final = "purchase order"
+OPEN: Final = ("draft", "sent", "part_received")
+_STATES: Final = (*OPEN, "received", "cancelled")
+_STEPS: Final = {"send": ("draft",), "receive": ("sent", "part_received"), "cancel": OPEN}
+_WAYS_OUT: Final = {
+    "draft": "send it first",
+    "sent": "it is on its way",
+    "part_received": "receive or cancel the rest",
+    "received": "all of it has come",
+    "cancelled": "order anew",
+}
+
+_LINE_KEY: Final = ("purchase_order_id", "product_id", "warehouse_id")
+_LINE_SCHEMA: Final = {name: pl.Int64() for name in ("line_id", *_LINE_KEY)}
+_LINE_MERGE: Final[Merge] = {
+    "quantity_received": lambda new, old: case((new > old, new), else_=old),
+    "unit_cost": lambda new, old: func.coalesce(new, old),
+    "expected_on": lambda new, old: func.coalesce(new, old),
+}
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a delivery did.
+
+    ``booked`` are the receipts; ``over`` lists the lines of which more came than was ordered (product, warehouse,
+    ordered, received, excess: units).
+    """
+
+    purchase_order: str
+    status: str
+    booked: pl.DataFrame
+    over: pl.DataFrame
+
+
+def create_purchase_order(
+    connection: Connection,
+    supplier: str,
+    lines: pl.DataFrame,
+    *,
+    created_at: datetime,
+    number: str | None = None,
+    expected_on: date | None = None,
+    note: str | None = None,
+) -> str:
+    """Create a draft and return its number.
+
+    Parameters
+    ----------
+    lines
+        Columns ``product``, ``warehouse``, ``quantity`` (units, above 0) and optionally ``unit_cost`` and
+        ``expected_on``; one line for each product and warehouse.
+    number
+        None takes the next free one, like ``PO-000017``.
+    expected_on
+        Day the goods are expected, for lines that do not say it themselves.
+    """
+    if number is None:
+        number = _next_number(connection)
+    elif number in set(_known_orders(connection)["purchase_order"]):
+        raise ConflictError(f"there is a purchase order {number!r} already; choose another number")
+    whole = PURCHASE_ORDER_LINES.check(
+        lines.with_columns(purchase_order=pl.lit(number), supplier=pl.lit(supplier), status=pl.lit("draft"))
+    ).with_columns(pl.col("expected_on").fill_null(pl.lit(expected_on, dtype=pl.Date)), quantity_received=pl.lit(0.0))
+    if whole.is_empty():
+        raise DataError(f"purchase order {number!r} has no lines; give at least one")
+    empty = whole.filter(pl.col("quantity") == 0)
+    if empty.height:
+        raise DataError(f"purchase order {number!r} orders 0 units of {empty['product'][0]!r}; leave the line out")
+    load_order_lines(connection, whole)
+    order = tables.purchase_orders
+    connection.execute(update(order).where(order.c.number == number).values(created_at=created_at, note=note))
+    return number
+
+
+def send(connection: Connection, number: str, ordered_on: date) -> None:
+    """Mark a draft as sent on that day; lead times are measured from it."""
+    order = _step(connection, number, "send")
+    t = tables.purchase_orders
+    connection.execute(update(t).where(t.c.id == order.id).values(status="sent", ordered_on=ordered_on))
+
+
+def cancel(connection: Connection, number: str) -> None:
+    """Cancel what has not come yet; what has come stays booked."""
+    order = _step(connection, number, "cancel")
+    t = tables.purchase_orders
+    connection.execute(update(t).where(t.c.id == order.id).values(status="cancelled"))
+
+
+def receive(
+    connection: Connection, number: str, lines: pl.DataFrame | None = None, *, received_on: date | datetime
+) -> Received:
+    """Book a delivery: receipts, stock movements and the order's state, together.
+
+    Parameters
+    ----------
+    lines
+        Columns ``product``, ``quantity`` and, where the order has the product for several warehouses, ``warehouse``.
+        None: everything that is still open.
+    received_on
+        When the goods came. A day alone is booked at its start; give the time where stock was counted on that day.
+
+    Raises
+    ------
+    ConflictError
+        The order is a draft, cancelled, or received in full.
+    NotFound
+        A product is not on the order.
+    """
+    order = _step(connection, number, "receive")
+    moment = received_on if isinstance(received_on, datetime) else datetime.combine(received_on, time())
+    delivered = _delivered(number, _lines(connection, order.id), lines)
+    if delivered.is_empty():
+        raise DataError(f"nothing was received on purchase order {number!r}; give at least one line")
+    line, receipt = tables.purchase_order_lines, tables.purchase_order_receipts
+    for row in delivered.iter_rows(named=True):
+        of_line = receipt.c.line_id == row["id"]
+        earlier = connection.scalar(select(func.count()).select_from(receipt).where(of_line)) or 0
+        values = {"line_id": row["id"], "quantity": row["delivered"], "received_on": moment.date()}
+        connection.execute(insert(receipt).values(**values, delivery=f"delivery {earlier + 1}"))
+        total = line.c.quantity_received + row["delivered"]
+        connection.execute(update(line).where(line.c.id == row["id"]).values(quantity_received=total))
+    after = _lines(connection, order.id)
+    status = "received" if (after["quantity_received"] >= after["quantity"]).all() else "part_received"
+    t = tables.purchase_orders
+    connection.execute(update(t).where(t.c.id == order.id).values(status=status))
+    booked = delivered.join(after, on="id", maintain_order="left")
+    last_receipt = int(connection.scalar(select(func.max(receipt.c.id))) or 0)
+    append_movements(
+        connection,
+        booked.select(
+            source=pl.lit(MOVEMENT_SOURCE),
+            line_id=pl.format("{}/{}", pl.lit(last_receipt), "id"),
+            kind=pl.lit("receipt"),
+            occurred_at=pl.lit(moment, dtype=pl.Datetime("us")),
+            product="product",
+            warehouse="warehouse",
+            quantity="delivered",
+        ),
+    )
+    return Received(
+        number,
+        status,
+        RECEIPTS.check(
+            booked.select(
+                purchase_order=pl.lit(number),
+                supplier=pl.lit(order.supplier),
+                product="product",
+                warehouse="warehouse",
+                quantity="delivered",
+                ordered_on=pl.lit(order.ordered_on, dtype=pl.Date),
+                received_on=pl.lit(moment.date()),
+            )
+        ),
+        after.filter(pl.col("quantity_received") > pl.col("quantity")).select(
+            "product",
+            "warehouse",
+            ordered="quantity",
+            received="quantity_received",
+            excess=pl.col("quantity_received") - pl.col("quantity"),
+        ),
+    )
+
+
+def load_order_lines(connection: Connection, frame: pl.DataFrame) -> int:
+    """Insert or update orders as a file tells them (``PURCHASE_ORDER_LINES``); return the number of lines.
+
+    Stock is not touched: what came in the past is in the counts and movements of the same shop. An order whose lines
+    say nothing of its state keeps the one it has, or is sent. The largest quantity ever reported as received holds.
+    """
+    lines = PURCHASE_ORDER_LINES.check(frame)
+    orders = lines.group_by("purchase_order", maintain_order=True).agg(
+        pl.col("supplier").first(), pl.col("status").max(), pl.col("ordered_on").min()
+    )
+    known = _known_orders(connection)
+    orders = orders.join(known.select("purchase_order", was="status"), on="purchase_order", how="left").with_columns(
+        pl.coalesce("status", "was", pl.lit("sent")).alias("status")
+    )
+    order_ids = _upsert_orders(connection, orders)
+    rows = lines.join(order_ids, on="purchase_order").select(
+        "purchase_order_id",
+        _ids(connection, tables.products, lines["product"]).alias("product_id"),
+        _ids(connection, tables.warehouses, lines["warehouse"]).alias("warehouse_id"),
+        "quantity",
+        pl.col("quantity_received").fill_null(0.0),
+        "unit_cost",
+        "expected_on",
+    )
+    upsert(connection, tables.purchase_order_lines, rows, _LINE_KEY, _LINE_MERGE)
+    return rows.height
+
+
+def load_receipts(connection: Connection, frame: pl.DataFrame) -> int:
+    """Add past receipts as a file tells them (``RECEIPTS``); return how many were new.
+
+    They tell lead times and leave stock alone, like `load_order_lines`. A line of an order is received once a day:
+    several rows of a day are summed, and a day that is there already is left as it is. Unknown orders are made, as
+    received.
+    """
+    day = ["purchase_order", "product", "warehouse", "received_on"]
+    receipts_ = (
+        RECEIPTS.check(frame)
+        .group_by(day, maintain_order=True)
+        .agg(pl.col("supplier").first(), pl.col("quantity").sum(), pl.col("ordered_on").min())
+    )
+    orders = receipts_.group_by("purchase_order", maintain_order=True).agg(
+        pl.col("supplier").first(), pl.col("ordered_on").min()
+    )
+    known = _known_orders(connection)
+    orders = orders.join(known.select("purchase_order", was="status"), on="purchase_order", how="left").with_columns(
+        pl.col("was").fill_null("received").alias("status")
+    )
+    order_ids = _upsert_orders(connection, orders)
+    rows = receipts_.join(order_ids, on="purchase_order").with_columns(
+        _ids(connection, tables.products, receipts_["product"]).alias("product_id"),
+        _ids(connection, tables.warehouses, receipts_["warehouse"]).alias("warehouse_id"),
+    )
+    # An order of which only receipts are known was for what came.
+    whole = rows.group_by(_LINE_KEY, maintain_order=True).agg(pl.col("quantity").sum())
+    line, receipt = tables.purchase_order_lines, tables.purchase_order_receipts
+    upsert(
+        connection,
+        line,
+        whole.with_columns(quantity_received=pl.lit(0.0)),
+        _LINE_KEY,
+        {"quantity": lambda _, old: old, "quantity_received": lambda _, old: old},
+    )
+    line_ids = fetch(connection, select(line.c.id, *(line.c[name] for name in _LINE_KEY)), _LINE_SCHEMA)
+    new = rows.join(line_ids, on=_LINE_KEY).with_columns(pl.format("day {}", "received_on").alias("delivery"))
+    there = fetch(
+        connection, select(receipt.c.line_id, receipt.c.delivery), {"line_id": pl.Int64(), "delivery": pl.String()}
+    )
+    new = new.join(there, on=["line_id", "delivery"], how="anti")
+    upsert(connection, receipt, new.select("line_id", "delivery", "quantity", "received_on"), ("line_id", "delivery"))
+    total = select(func.sum(receipt.c.quantity)).where(receipt.c.line_id == line.c.id).scalar_subquery()
+    connection.execute(update(line).where(total > line.c.quantity_received).values(quantity_received=total))
+    return new.height
+
+
+def purchase_orders(connection: Connection, status: str | None = None) -> pl.DataFrame:
+    """Read all order lines (``PURCHASE_ORDER_LINES``), of all orders or of those in one state, by number."""
+    if status is not None and status not in _STATES:
+        raise ParameterError(f"there is no order state {status!r}; the states are {', '.join(_STATES)}")
+    states = _STATES if status is None else (status,)
+    return _read_lines(connection, tables.purchase_orders.c.status.in_(states))
+
+
+def open_order_lines(connection: Connection, as_of: date | None = None) -> pl.DataFrame:
+    """Read the lines of which something is still to come (``PURCHASE_ORDER_LINES``): drafts, sent and part received.
+
+    ``quantity - quantity_received`` is what is due. ``as_of`` leaves out orders sent after that day; drafts count.
+    Which late lines still count is for the plan to say, by ``expected_on``.
+    """
+    order, line = tables.purchase_orders.c, tables.purchase_order_lines.c
+    due = order.status.in_(OPEN) & (line.quantity > line.quantity_received)
+    if as_of is not None:
+        due &= order.ordered_on.is_(None) | (order.ordered_on <= as_of)
+    return _read_lines(connection, due)
+
+
+def receipts(connection: Connection) -> pl.DataFrame:
+    """Read all receipts (``RECEIPTS``), by day and order."""
+    order, line, receipt = tables.purchase_orders, tables.purchase_order_lines, tables.purchase_order_receipts
+    query = (
+        select(
+            order.c.number,
+            tables.suppliers.c.code,
+            tables.products.c.code,
+            tables.warehouses.c.code,
+            receipt.c.quantity,
+            order.c.ordered_on,
+            receipt.c.received_on,
+        )
+        .select_from(receipt.join(line).join(order).join(tables.suppliers))
+        .join(tables.products, line.c.product_id == tables.products.c.id)
+        .join(tables.warehouses)
+        .order_by(receipt.c.received_on, order.c.number, receipt.c.id)
+    )
+    return RECEIPTS.check(fetch(connection, query, {n: c.dtype for n, c in RECEIPTS.columns.items()}))
+
+
+def lead_time_observations(connection: Connection) -> pl.DataFrame:
+    """Read how long orders took: ``RECEIPTS`` whose order day is known, with ``lead_time_days``."""
+    known = receipts(connection).filter(
+        pl.col("ordered_on").is_not_null() & (pl.col("received_on") >= pl.col("ordered_on"))
+    )
+    days = (pl.col("received_on") - pl.col("ordered_on")).dt.total_days().cast(pl.Float64)
+    return known.with_columns(lead_time_days=days)
+
+
+def _read_lines(connection: Connection, where: ColumnElement[bool]) -> pl.DataFrame:
+    order, line = tables.purchase_orders, tables.purchase_order_lines
+    query = (
+        select(
+            order.c.number,
+            tables.suppliers.c.code,
+            tables.products.c.code,
+            tables.warehouses.c.code,
+            line.c.quantity,
+            line.c.quantity_received,
+            line.c.unit_cost,
+            order.c.ordered_on,
+            line.c.expected_on,
+            order.c.status,
+        )
+        .select_from(line.join(order).join(tables.suppliers))
+        .join(tables.products, line.c.product_id == tables.products.c.id)
+        .join(tables.warehouses)
+        .where(where)
+        .order_by(order.c.number, line.c.id)
+    )
+    schema = {name: c.dtype for name, c in PURCHASE_ORDER_LINES.columns.items()}
+    return PURCHASE_ORDER_LINES.check(fetch(connection, query, schema))
+
+
+def _upsert_orders(connection: Connection, orders: pl.DataFrame) -> pl.DataFrame:
+    """Write orders (purchase_order, supplier, status, ordered_on) and return their keys beside their numbers."""
+    rows = orders.select(
+        number="purchase_order",
+        supplier_id=_ids(connection, tables.suppliers, orders["supplier"]),
+        status="status",
+        ordered_on="ordered_on",
+    )
+    upsert(
+        connection, tables.purchase_orders, rows, ("number",),
+        {"ordered_on": lambda new, old: func.coalesce(new, old)},
+    )  # fmt: skip
+    return _known_orders(connection).select("purchase_order", "purchase_order_id")
+
+
+def _known_orders(connection: Connection) -> pl.DataFrame:
+    t = tables.purchase_orders.c
+    schema = {"purchase_order": pl.String(), "purchase_order_id": pl.Int64(), "status": pl.String()}
+    return fetch(connection, select(t.number, t.id, t.status), schema)
+
+
+def _ids(connection: Connection, target: Table, codes: pl.Series) -> pl.Series:
+    distinct = codes.unique(maintain_order=True)
+    ids = pl.Series(code_ids(connection, target, distinct.to_list()), dtype=pl.Int64)
+    return codes.replace_strict(distinct, ids, return_dtype=pl.Int64)
+
+
+def _order(connection: Connection, number: str) -> Row[*tuple[Any, ...]]:
+    t = tables.purchase_orders
+    query = select(t.c.id, t.c.status, t.c.ordered_on, tables.suppliers.c.code.label("supplier"))
+    row = connection.execute(query.select_from(t.join(tables.suppliers)).where(t.c.number == number)).first()
+    if row is None:
+        near = difflib.get_close_matches(number, connection.scalars(select(t.c.number)).all(), n=3)
+        hint = f"near it: {', '.join(near)}" if near else "list the purchase orders to see their numbers"
+        raise NotFound(f"there is no purchase order {number!r}; {hint}")
+    return row
+
+
+def _step(connection: Connection, number: str, step: str) -> Row[*tuple[Any, ...]]:
+    order = _order(connection, number)
+    if order.status not in _STEPS[step]:
+        state = order.status.replace("_", " ")
+        raise ConflictError(f"cannot {step} purchase order {number!r}: it is {state}; {_WAYS_OUT[order.status]}")
+    return order
+
+
+def _lines(connection: Connection, order_id: int) -> pl.DataFrame:
+    line = tables.purchase_order_lines
+    query = (
+        select(line.c.id, tables.products.c.code, tables.warehouses.c.code, line.c.quantity, line.c.quantity_received)
+        .select_from(line.join(tables.products).join(tables.warehouses))
+        .where(line.c.purchase_order_id == order_id)
+        .order_by(line.c.id)
+    )
+    schema = {
+        "id": pl.Int64(), "product": pl.String(), "warehouse": pl.String(), "quantity": pl.Float64(),
+        "quantity_received": pl.Float64(),
+    }  # fmt: skip
+    return fetch(connection, query, schema)
+
+
+def _delivered(number: str, known: pl.DataFrame, lines: pl.DataFrame | None) -> pl.DataFrame:
+    """Return what came (id of the line, delivered units): the given lines, or all that is open."""
+    if lines is None:
+        due = (pl.col("quantity") - pl.col("quantity_received")).alias("delivered")
+        return known.select("id", due).filter(pl.col("delivered") > 0)
+    rows: dict[int, float] = {}
+    for line in lines.iter_rows(named=True):
+        product, warehouse, quantity = line["product"], line.get("warehouse"), float(line["quantity"])
+        if not quantity > 0:
+            raise DataError(f"{quantity:g} units of {product!r} cannot be received; give a quantity above 0")
+        found = known.filter(pl.col("product") == product)
+        if warehouse is not None:
+            found = found.filter(pl.col("warehouse") == warehouse)
+        where = "" if warehouse is None else f" for {warehouse!r}"
+        if found.is_empty():
+            raise NotFound(
+                f"{product!r}{where} is not on purchase order {number!r}; "
+                f"on it are {', '.join(sorted(set(known['product'])))}"
+            )
+        if found.height > 1:
+            raise DataError(
+                f"{product!r} is on purchase order {number!r} for {', '.join(found['warehouse'])}; name the warehouse"
+            )
+        key = int(found["id"][0])
+        rows[key] = rows.get(key, 0.0) + quantity
+    return pl.DataFrame({"id": list(rows), "delivered": list(rows.values())}, {"id": pl.Int64, "delivered": pl.Float64})
+
+
+def _next_number(connection: Connection) -> str:
+    t = tables.purchase_orders
+    taken = set(connection.scalars(select(t.c.number).where(t.c.number.like("PO-%"))))
+    last = int(connection.scalar(select(func.max(t.c.id))) or 0)
+    return next(number for n in itertools.count(last + 1) if (number := f"PO-{n:06}") not in taken)

@@ -1,0 +1,329 @@
+"""Every table, declared once; the migrations build the same schema and a test compares the two.
+
+Three choices hold for all of them:
+
+* **Moments and days are integers** (`Moment`: microseconds, `Day`: days, both since 1970-01-01 in shop time, without a
+  zone). Each database stores and compares them alike, they take 2 to 8 bytes where SQLite's text takes 26, and a column
+  of a million of them is read without parsing.
+* **Units and money are double precision**, like the arrays and frames they come from and go to. The store keeps unit
+  prices and quantities, it is no ledger: nothing here is summed to the cent.
+* **Codes are text of at most 255 characters**, so that each may be a key in PostgreSQL and MySQL too. Rows refer to
+  each other by integer keys, which never leave this package.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+CODE_LENGTH: Final = 255
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (shop time has no zone)
+_EPOCH_DAY: Final = date(1970, 1, 1)
+_DAY_ZERO: Final = _EPOCH_DAY.toordinal()
+
+
+class Moment(TypeDecorator[datetime]):
+    """A naive shop time, kept as microseconds since 1970.
+
+    >>> Moment().process_bind_param(datetime(1970, 1, 2), None)
+    86400000000
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect | None) -> int | None:
+        """Turn a naive datetime into microseconds."""
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect | None) -> datetime | None:
+        """Turn microseconds into a naive datetime."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Day(TypeDecorator[date]):
+    """A shop day, kept as days since 1970.
+
+    >>> Day().process_bind_param(date(1970, 2, 1), None)
+    31
+    """
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: date | None, dialect: Dialect | None) -> int | None:
+        """Turn a date into days."""
+        return None if value is None else value.toordinal() - _DAY_ZERO
+
+    def process_result_value(self, value: int | None, dialect: Dialect | None) -> date | None:
+        """Turn days into a date."""
+        return None if value is None else date.fromordinal(value + _DAY_ZERO)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(CODE_LENGTH), nullable=False, unique=True),
+    Column("name", Text),
+    Column("category", Text),
+    Column("brand", Text),
+    Column("supplier_id", ForeignKey("suppliers.id")),
+    Column("unit_cost", Double),
+    Column("price", Double),
+    Column("pack_size", Double),
+    Column("minimum_order_quantity", Double),
+    Column("launched_on", Day),
+    Column("discontinued_on", Day),
+    # A code and no key: the product it replaces may never have been imported.
+    Column("replaces", String(CODE_LENGTH)),
+)
+
+warehouses = Table(
+    "warehouses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(CODE_LENGTH), nullable=False, unique=True),
+    Column("name", Text),
+)
+
+suppliers = Table(
+    "suppliers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(CODE_LENGTH), nullable=False, unique=True),
+    Column("name", Text),
+    Column("lead_time_days", Double),
+    Column("lead_time_sd_days", Double),
+    Column("review_days", Double),
+    Column("order_weekdays", Text),
+    Column("minimum_order_value", Double),
+    Column("currency", Text),
+)
+
+# Where movements come from. A number instead of the name in a million rows and in their key: a quarter less to write.
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(CODE_LENGTH), nullable=False, unique=True),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("file_name", Text, nullable=False),
+    Column("content_hash", String(64), nullable=False, index=True),
+    Column("profile", String(CODE_LENGTH), nullable=False),
+    Column("receipt", JSON, nullable=False),
+    Column("imported_at", Moment, nullable=False),
+    Column("undone_at", Moment),
+)
+
+stock_movements = Table(
+    "stock_movements",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source_id", ForeignKey("sources.id"), nullable=False),
+    Column("line_id", String(CODE_LENGTH), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("product_id", ForeignKey("products.id"), nullable=False),
+    Column("warehouse_id", ForeignKey("warehouses.id"), nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    # The day of `occurred_at`, stored because every reader groups by it.
+    Column("day", Day, nullable=False),
+    Column("quantity", Double, nullable=False),
+    # What the movement does to stock: minus a sale, plus a receipt; 0 for a count, which sets a level instead.
+    Column("stock_change", Double, nullable=False),
+    Column("unit_price", Double),
+    Column("import_id", ForeignKey("imports.id")),
+    UniqueConstraint("source_id", "line_id"),
+    # The one index beside the key. Sales come in order of time, so it costs little to keep (an index that begins with
+    # the product was measured to halve the speed of a bulk load) and it serves recounts and recent windows.
+    Index(None, "day"),
+)
+
+# A row exists only where stock is known: after a first count. See `shelfwise.storage.stock`.
+stock_levels = Table(
+    "stock_levels",
+    metadata,
+    Column("product_id", ForeignKey("products.id"), primary_key=True),
+    Column("warehouse_id", ForeignKey("warehouses.id"), primary_key=True),
+    Column("on_hand", Double, nullable=False),
+    Column("as_of", Moment, nullable=False),
+    Column("counted_at", Moment, nullable=False),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("product_id", ForeignKey("products.id"), nullable=False),
+    Column("warehouse_id", ForeignKey("warehouses.id")),
+    # `warehouse_id`, or 0 for everywhere: a null never equals a null, so it cannot be part of a key.
+    Column("warehouse_key", Integer, nullable=False),
+    Column("starts_on", Day, nullable=False),
+    Column("price", Double, nullable=False),
+    UniqueConstraint("product_id", "warehouse_key", "starts_on"),
+)
+
+calendar_events = Table(
+    "calendar_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(CODE_LENGTH), nullable=False),
+    Column("starts_on", Day, nullable=False),
+    Column("ends_on", Day, nullable=False),
+    Column("scope_kind", String(16), nullable=False),
+    # Empty for the whole shop, for the same reason as `prices.warehouse_key`.
+    Column("scope", String(CODE_LENGTH), nullable=False),
+    UniqueConstraint("kind", "name", "starts_on", "scope_kind", "scope"),
+)
+
+purchase_orders = Table(
+    "purchase_orders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", String(CODE_LENGTH), nullable=False, unique=True),
+    Column("supplier_id", ForeignKey("suppliers.id"), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Moment),
+    Column("ordered_on", Day),
+    Column("note", Text),
+    CheckConstraint("status IN ('draft', 'sent', 'part_received', 'received', 'cancelled')", name="status"),
+)
+
+purchase_order_lines = Table(
+    "purchase_order_lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("purchase_order_id", ForeignKey("purchase_orders.id"), nullable=False),
+    Column("product_id", ForeignKey("products.id"), nullable=False),
+    Column("warehouse_id", ForeignKey("warehouses.id"), nullable=False),
+    Column("quantity", Double, nullable=False),
+    # Kept beside the receipts, because an imported order may say how much came and not when.
+    Column("quantity_received", Double, nullable=False),
+    Column("unit_cost", Double),
+    Column("expected_on", Day),
+    UniqueConstraint("purchase_order_id", "product_id", "warehouse_id"),
+)
+
+purchase_order_receipts = Table(
+    "purchase_order_receipts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("line_id", ForeignKey("purchase_order_lines.id"), nullable=False),
+    # Which delivery of the line this is: the same delivery is booked once.
+    Column("delivery", String(CODE_LENGTH), nullable=False),
+    Column("quantity", Double, nullable=False),
+    Column("received_on", Day, nullable=False),
+    UniqueConstraint("line_id", "delivery"),
+)
+
+plan_runs = Table(
+    "plan_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("data_until", Day, nullable=False),
+    Column("horizon", Integer, nullable=False),
+    Column("model", String(CODE_LENGTH), nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("parameters", JSON, nullable=False),
+)
+
+forecast_archive = Table(
+    "forecast_archive",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey("plan_runs.id"), nullable=False),
+    Column("chunk", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    # The length makes MySQL choose a column that holds 4 GiB; its plain BLOB ends at 64 KiB.
+    Column("payload", LargeBinary(2**32 - 1), nullable=False),
+    UniqueConstraint("run_id", "chunk"),
+)
+
+recommendations = Table(
+    "recommendations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey("plan_runs.id"), nullable=False, index=True),
+    Column("product_id", ForeignKey("products.id"), nullable=False),
+    Column("warehouse_id", ForeignKey("warehouses.id"), nullable=False),
+    Column("supplier_id", ForeignKey("suppliers.id")),
+    Column("quantity", Double, nullable=False),
+    Column("order_by", Day),
+    Column("stockout_on", Day),
+    Column("stockout_probability", Double),
+    Column("unit_cost", Double),
+    Column("cost", Double),
+    Column("arithmetic", JSON, nullable=False),
+    Column("reason", Text),
+    Column("status", String(16), nullable=False),
+    UniqueConstraint("run_id", "product_id", "warehouse_id"),
+    CheckConstraint("status IN ('proposed', 'edited', 'approved', 'snoozed', 'rejected')", name="status"),
+)
+
+# Append only: an undo is one more row, never a deleted one.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("recommendation_id", ForeignKey("recommendations.id"), nullable=False, index=True),
+    Column("action", String(16), nullable=False),
+    Column("quantity", Double),
+    Column("reason", Text),
+    Column("snoozed_until", Day),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", Moment, nullable=False),
+    CheckConstraint("action IN ('approve', 'edit', 'snooze', 'reject', 'undo')", name="action"),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("setting", String(64), nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("scope_kind", String(16), nullable=False),
+    Column("scope", String(CODE_LENGTH), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("starts_on", Day),
+    Column("expires_on", Day),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("reverted_by", Text),
+    Column("reverted_at", Moment),
+)
