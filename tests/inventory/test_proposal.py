@@ -190,6 +190,10 @@ def test_arrays_that_do_not_fit_the_items_are_refused() -> None:
     frame = pl.DataFrame([item()])
     with pytest.raises(ParameterError, match="1 planning items for paths of 2 series"):
         propose(frame, np.ones((2, 5, HORIZON)), np.zeros((2, HORIZON)), DAYS)
+    with pytest.raises(ParameterError, match=r"inbound must have the shape \(1, 30\), got \(1, 29\)"):
+        propose(frame, np.ones((1, 5, HORIZON)), np.zeros((1, HORIZON - 1)), DAYS)
+    with pytest.raises(ParameterError, match="inbound must be finite"):
+        propose(frame, np.ones((1, 5, HORIZON)), np.full((1, HORIZON), np.nan), DAYS)
     with pytest.raises(ParameterError, match="period_starts must be 31 dates for a horizon of 30"):
         propose(frame, np.ones((1, 5, HORIZON)), np.zeros((1, HORIZON)), DAYS[:-1])
 

@@ -323,6 +323,7 @@ def propose(
     known = items["on_hand"].is_not_null().to_numpy()
     books = items["on_hand"].fill_null(0.0).to_numpy()
     stock = np.maximum(books, 0.0)
+    risk = stockout_risk(stock, arriving, paths)
     window = np.minimum(
         terms.wait + terms.lead_periods + terms.review, horizon
     )  # [N] periods of the mean protection time
@@ -336,7 +337,6 @@ def propose(
     needed = _needed(terms, level, lot, position)
     quantity = orderable_quantity(needed, terms.pack, terms.minimum)
 
-    risk = stockout_risk(stock, arriving, paths)
     order_by = risk.order_by(terms.lead_periods, terms.level)
     median = risk.median_period()
     daily = _mean_demand(paths) / days_per_period  # [N]

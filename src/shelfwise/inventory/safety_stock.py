@@ -104,6 +104,10 @@ def fill_rate_stock(protection: Floats, cycle_demand: ArrayLike, fill_rate: Arra
     one review cycle (what is ordered, on average, each time). Source: Silver, Pyke and Thomas, 4th ed., chapter 6
     (P2). The loss of an empirical distribution is linear between paths, so the answer is exact, not searched.
 
+    A shortage that reaches over several cycles is counted in each of them, so where the lead time is much longer than
+    the review time the answer is on the safe side: with a lead time of 14 and a review of 1, 90 % asked for gave 94 %
+    in a simulation with backorders and 98 % with lost sales.
+
     Parameters
     ----------
     protection
