@@ -83,6 +83,7 @@ def test_an_approved_order_is_not_proposed_again() -> None:
 def test_the_wait_for_an_order_day_is_protected_too_and_delays_no_order_by_date() -> None:
     mug = line(wait_periods=2)
     assert mug["demand"] == 48
+    assert [line(wait_periods=2, inbound={period: 20.0})["due"] for period in (11, 12)] == [20, 0]
     assert (mug["order_by"], mug["late"]) == (DAYS[2], False)
     assert line(wait_periods=3)["late"]
     assert line(wait_periods=3)["order_by"] == DAYS[3]
