@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from shelfwise.domain.errors import ParameterError
+from shelfwise.inventory.arithmetic import Arithmetic
 from shelfwise.inventory.order_calendar import OrderCalendar, parse_weekdays
 from shelfwise.inventory.proposal import (
-    Arithmetic,
     ProposalRules,
     by_supplier,
     by_urgency,

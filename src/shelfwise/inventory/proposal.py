@@ -9,6 +9,9 @@ What is not known is assumed, and every line says what was: lead time 14 days va
 95 % cycle service, packs of 1, no minimum. A stock that was never counted is taken as 0, which orders the whole
 demand; such a line is marked (``stock_known`` false, a warning) and claims no stockout.
 
+This file is one thing from items to suppliers' orders: it fills the gaps, asks the other files of this floor, and
+lays their answers out in the declared frames PROPOSAL_LINES and SUPPLIER_ORDERS.
+
 Letters: N product-warehouses, S sample paths, H periods. Period 1 starts now.
 """
 
@@ -25,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.frames import PLANNING_ITEMS, PROPOSAL_LINES, SUPPLIER_ORDERS, SUPPLIERS
+from shelfwise.inventory.arithmetic import Arithmetic
 from shelfwise.inventory.lead_time_demand import (
     ASSUMED_VARIATION,
     LeadTime,
@@ -79,89 +83,6 @@ class ProposalRules:
             )
         if not (self.most_cover_days > 0 and self.most_usual_orders > 0):
             raise ParameterError("most_cover_days and most_usual_orders must be above zero")
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """The sum behind one line, in units.
-
-    >>> print(Arithmetic(412, 96, 214, 160, pack_size=12, rounded=144))
-    412 demand + 96 safety - 214 on hand - 160 due = 134 -> packs of 12 -> 144
-    >>> print(Arithmetic(20, -3, 0, 5, minimum=50, rounded=50, top_up=10, stock_known=False))
-    20 demand - 3 safety - 0 on hand (not known) - 5 due = 12 -> minimum 50 -> 50 + 10 for the supplier's minimum -> 60
-    >>> print(Arithmetic(20, 5, 40, 0))
-    20 demand + 5 safety - 40 on hand - 0 due = -15 -> 0
-
-    A policy that orders in lots says so:
-
-    >>> print(Arithmetic(412, 96, 214, 160, pack_size=12, policy="s_q", lot_size=60, rounded=180))
-    412 demand + 96 safety - 214 on hand - 160 due = 134 -> lots of 60 -> 180
-    >>> print(Arithmetic(412, 96, 214, 160, pack_size=12, policy="s_S", lot_size=60, rounded=204))
-    412 demand + 96 safety - 214 on hand - 160 due = 134 -> + 60 lot = 194 -> packs of 12 -> 204
-    """
-
-    demand: int
-    safety: int
-    on_hand: int
-    due: int
-    pack_size: float = 1.0
-    minimum: float = 0.0
-    rounded: float = 0.0
-    top_up: float = 0.0
-    stock_known: bool = True
-    policy: str = BaseStock.name
-    lot_size: float = 0.0
-
-    @classmethod
-    def of(cls, line: Mapping[str, Any]) -> Arithmetic:
-        """Read the sum from a row of PROPOSAL_LINES."""
-        return cls(
-            line["demand"], line["safety"], line["on_hand"], line["due"], line["pack_size"],
-            line["minimum_order_quantity"], line["rounded"], line["top_up"], line["stock_known"],
-            line["policy"], line["lot_size"],
-        )  # fmt: skip
-
-    @property
-    def net(self) -> int:
-        """Return the units needed before packs and minima."""
-        return self.demand + self.safety - self.on_hand - self.due
-
-    @property
-    def quantity(self) -> float:
-        """Return the units to order."""
-        return self.rounded + self.top_up
-
-    def __str__(self) -> str:
-        """Write the sum on one line."""
-        safety = f"+ {self.safety} safety" if self.safety >= 0 else f"- {-self.safety} safety"
-        unknown = "" if self.stock_known else " (not known)"
-        text = f"{self.demand} demand {safety} - {self.on_hand} on hand{unknown} - {self.due} due = {self.net}"
-        if self.rounded > 0:
-            text += self._steps()
-        text += f" -> {_units(self.rounded)}"
-        if self.top_up > 0:
-            text += f" + {_units(self.top_up)} for the supplier's minimum -> {_units(self.quantity)}"
-        return text
-
-    def _steps(self) -> str:
-        if self.policy == ReorderPointQuantity.name:
-            return f" -> lots of {_units(self.lot_size)}"
-        need = float(self.net)
-        text = ""
-        if self.policy == ReorderPointOrderUpTo.name:
-            need += self.lot_size
-            text = f" -> + {_units(self.lot_size)} lot = {_units(need)}"
-        steps = []
-        if self.minimum > need:
-            steps.append(f"minimum {_units(self.minimum)}")
-        if self.pack_size != 1:
-            steps.append(f"packs of {_units(self.pack_size)}")
-        return f"{text} -> {', '.join(steps)}" if steps else text
-
-
-def _units(value: float) -> str:
-    """Write units without needless decimals: ``144``, ``2.5``."""
-    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, eq=False)
