@@ -43,6 +43,7 @@ from sqlalchemy import (
     column,
     create_engine,
     event,
+    insert,
     table,
     true,
 )
@@ -392,6 +393,14 @@ def keys(connection: Connection, batch: Staged, code_column: str, ids: Sequence[
     columns = [("position", "INTEGER"), ("id", "INTEGER")]
     with temporary_table(connection, name, columns, enumerate(ids), primary_key=["position"]) as found:
         yield select_(found.c.id).where(found.c.position == batch.table.c[code_column]).scalar_subquery()
+
+
+def insert_one(connection: Connection, target: Table, values: Mapping[str, Any]) -> int:
+    """Insert one row and return its key."""
+    key = connection.execute(insert(target), dict(values)).inserted_primary_key
+    if key is None:  # pragma: no cover  (every dialect tells the key of a single row)
+        raise StorageError(f"the database did not tell the key of the new row in {target.name}")
+    return int(key[0])
 
 
 def insert_new(connection: Connection, target: Table, values: Mapping[str, Any], source: FromClause) -> int:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from shelfwise.domain.errors import ConflictError, NotFound
 from shelfwise.storage import levels
+from shelfwise.storage.database import insert_one
 from shelfwise.storage.tables import imports, stock_movements
 
 
@@ -44,7 +45,7 @@ def record_import(
         "receipt": dict(receipt),
         "imported_at": imported_at,
     }
-    return int(connection.scalar(insert(imports).returning(imports.c.id), values) or 0)
+    return insert_one(connection, imports, values)
 
 
 def update_receipt(connection: Connection, import_id: int, receipt: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ from shelfwise.domain.errors import ConflictError, DataError, NotFound, Paramete
 from shelfwise.domain.frames import RECOMMENDATIONS
 from shelfwise.storage import tables
 from shelfwise.storage.catalogue import code_ids
+from shelfwise.storage.database import insert_one
 
 ACTIONS: Final = ("approve", "edit", "snooze", "reject", "undo")
 _BECOMES: Final = {"approve": "approved", "edit": "edited", "snooze": "snoozed", "reject": "rejected"}
@@ -105,7 +106,7 @@ def save_run(
         "seed": seed,
         "parameters": parameters or {},
     }
-    return _key(connection.execute(insert(tables.plan_runs).values(values)).inserted_primary_key)
+    return insert_one(connection, tables.plan_runs, values)
 
 
 def latest_run(connection: Connection) -> PlanRun | None:
@@ -327,7 +328,7 @@ def add_override(
         "created_by": created_by,
         "created_at": created_at,
     }
-    return _key(connection.execute(insert(tables.overrides).values(values)).inserted_primary_key)
+    return insert_one(connection, tables.overrides, values)
 
 
 def revert_override(connection: Connection, override_id: int, *, reverted_by: str, reverted_at: datetime) -> None:
@@ -419,9 +420,3 @@ def _decision(row: Row[*tuple[Any, ...]]) -> Decision:
 
 def _override(row: Row[*tuple[Any, ...]]) -> Override:
     return Override(**{**row._mapping, "scope": row.scope or None})
-
-
-def _key(primary_key: Row[*tuple[Any, ...]] | None) -> int:
-    if primary_key is None:  # pragma: no cover  (every dialect returns the key of a single row)
-        raise ConflictError("the database did not say which row it inserted")
-    return int(primary_key[0])
