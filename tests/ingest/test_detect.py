@@ -24,7 +24,13 @@ def split(data: bytes) -> Records:
 
 @pytest.mark.parametrize(
     ("encode", "name"),
-    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("utf-16-le", "utf-16-le"), ("cp1252", "cp1252")],
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8-sig"),
+        ("utf-16", "utf-16"),
+        ("utf-16-le", "utf-16-le"),
+        ("cp1252", "cp1252"),
+    ],
 )
 def test_the_encoding_is_found_and_undone(encode: str, name: str) -> None:
     text = "date,sku,units\n2024-01-01,Café,3\n"
@@ -45,7 +51,13 @@ def test_title_lines_above_the_header_are_skipped() -> None:
 
 
 def test_headers_are_made_unique_and_unnamed_ones_get_their_position() -> None:
-    assert found(b"date,sku,units,units,\n2024-01-01,A,1,2,3\n").headers == ("date", "sku", "units", "units (2)", "column 5")
+    assert found(b"date,sku,units,units,\n2024-01-01,A,1,2,3\n").headers == (
+        "date",
+        "sku",
+        "units",
+        "units (2)",
+        "column 5",
+    )
 
 
 def test_headers_are_compared_without_case_accents_and_punctuation() -> None:
@@ -107,6 +119,10 @@ def test_what_is_not_a_table_is_refused_with_a_way_out(data: bytes, says: str) -
 
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_bytes(b" \n")
-    for path, says in ((tmp_path / "none.csv", "no such file"), (tmp_path, "is a folder"), (tmp_path / "empty.csv", "empty")):
+    for path, says in (
+        (tmp_path / "none.csv", "no such file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "empty.csv", "empty"),
+    ):
         with pytest.raises(FileRefused, match=says):
             read_bytes(path)

@@ -109,6 +109,8 @@ def to_utf8(data: bytes, file: str) -> tuple[bytes, str]:
         if data[:64].lstrip().startswith(magic):
             raise FileRefused(Place(file), "", rule, way_out)
     text, encoding = _decoded(data, file)
+    if not text.strip():
+        raise FileRefused(Place(file), "", "is empty", "give a file with a header row and at least one line")
     if b"\n" not in text and b"\r" in text:
         text = text.replace(b"\r", b"\n")
     head = np.frombuffer(text, np.uint8, count=min(len(text), 1 << 16))
@@ -152,11 +154,13 @@ def layout(data: bytes, encoding: str, file: str, known: Callable[[str], bool]) 
         Tells whether a normalised header is one that some format has; a header row after title lines is found by it.
     """
     lines = _first_lines(data)
+    if not any(c not in ",;\t| \r" for line in lines for c in line):
+        raise FileRefused(Place(file), "", "is empty", "give a file with a header row and at least one line")
     quoted = _opens_with_quotes(data)
     best: tuple[tuple[float, ...], str, int, list[str]] | None = None
     for delimiter in DELIMITERS:
         rows = [_split(line, delimiter, quoted) for line in lines]
-        counts = Counter(len(row) for row in rows if any(cell.strip() for cell in row))
+        counts = Counter(len(row) for row in rows if any(cell.strip() for cell in row)) or Counter([1])
         width, times = max(counts.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
         index = _header_row(rows[:HEADER_WITHIN], width, known)
         hits = sum(known(normalised(cell)) for cell in rows[index])

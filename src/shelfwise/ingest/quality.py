@@ -5,7 +5,6 @@ A `Sieve` is what a profile reads its columns through. Each row has one fate: th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -313,28 +312,18 @@ def day_gaps(days: pl.Series) -> str | None:
     others = [str(day) for day in missing if day.weekday() not in closed]
     words = [f"never on a {some(weekdays[w] for w in closed)}"] if closed else []
     if others:
-        words.append(f"nothing on {len(others):,} other days: {some(others, 5)}" if closed else
-                     f"nothing on {len(others):,} days: {some(others, 5)}")  # fmt: skip
+        words.append(f"nothing on {len(others):,} other day(s): {some(others, 5)}" if closed else
+                     f"nothing on {len(others):,} day(s): {some(others, 5)}")  # fmt: skip
     return "days without any line: " + "; ".join(words)
 
 
 def orphans(codes: pl.Series, known: pl.Series, what: str) -> str | None:
     """Return a note on product codes that the products table of the same import does not have."""
-    lost = codes.unique().filter(~codes.unique().is_in(known.implode())).sort()
+    given = codes.unique().sort()
+    lost = given.filter(~given.is_in(known.implode()))
     if not len(lost):
         return None
     folded = {str(code).casefold() for code in known}
     cased = sum(str(code).casefold() in folded for code in lost)
-    hint = f"; {cased:,} differ from a listed code by case only" if cased else ""
-    return f"{len(lost):,} product codes of {what} are not in the products table: {some(map(str, lost), 5)}{hint}"
-
-
-def merge_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
-    """Return tallies with equal reasons added up."""
-    merged: dict[str, Tally] = {}
-    for tally in tallies:
-        before = merged.get(tally.reason)
-        merged[tally.reason] = tally if before is None else Tally(
-            tally.reason, before.rows + tally.rows, (before.lines + tally.lines)[:KEPT_LINES]
-        )  # fmt: skip
-    return tuple(merged.values())
+    hint = f"; {cased:,} of them differ from a listed code by case only" if cased else ""
+    return f"{len(lost):,} product code(s) of {what} not in the products table: {some(map(str, lost), 5)}{hint}"

@@ -51,7 +51,9 @@ def test_a_german_spreadsheet_reads_with_decimal_comma_and_cp1252(tmp_path: Path
 
 def test_a_daily_table_imported_again_has_the_same_ids_even_if_a_quantity_was_corrected(tmp_path: Path) -> None:
     ids = [
-        one(tmp_path, "date,sku,units", f"2024-05-01,A,{units}", "2024-05-02,A,3").frames["movements"]["line_id"].to_list()
+        one(tmp_path, "date,sku,units", f"2024-05-01,A,{units}", "2024-05-02,A,3")
+        .frames["movements"]["line_id"]
+        .to_list()
         for units in (5, 6)
     ]
     assert ids[0] == ids[1] == ["A|main|2024-05-01", "A|main|2024-05-02"]
@@ -112,7 +114,12 @@ def test_products_carry_their_attributes(tmp_path: Path) -> None:
         "0012,Green tea again,Tea,Northbean,2.10,4.50,12,24,2024-01-15,,0011",
     )
     first, second = batch.frames["products"].rows(named=True)
-    assert (first["product"], first["unit_cost"], first["pack_size"], first["minimum_order_quantity"]) == ("0012", 2.1, 12, 24)
+    assert (first["product"], first["unit_cost"], first["pack_size"], first["minimum_order_quantity"]) == (
+        "0012",
+        2.1,
+        12,
+        24,
+    )
     assert (first["launched_on"], first["replaces"]) == (date(2024, 1, 15), "0011")
     assert (second["name"], second["pack_size"], second["unit_cost"]) == ("=cmd", None, None)
     assert batch.receipt.files[0].dropped[0].reason.startswith("repeats a product")
@@ -134,7 +141,9 @@ def test_suppliers_have_lead_times_order_days_and_closures(tmp_path: Path) -> No
 
 
 def test_open_orders_take_their_supplier_from_the_products_given_along(tmp_path: Path) -> None:
-    orders = written(tmp_path, "orders.csv", "po,sku,location,qty,expected", "P1,A,North,24,2024-06-10", "P1,A,North,12,2024-06-10")
+    orders = written(
+        tmp_path, "orders.csv", "po,sku,location,qty,expected", "P1,A,North,24,2024-06-10", "P1,A,North,12,2024-06-10"
+    )
     products = written(tmp_path, "products.csv", "sku,name,supplier", "A,Tea,Northbean")
     lines = read([orders, products]).frames["purchase_order_lines"]
     assert lines.select("purchase_order", "supplier", "product", "warehouse", "quantity", "status").rows() == [
@@ -160,7 +169,7 @@ def test_files_given_together_are_checked_against_each_other(tmp_path: Path) -> 
     sales = written(tmp_path, "sales.csv", "date,sku,units", "2024-05-01,A1,3", "2024-05-01,b2,3")
     products = written(tmp_path, "products.csv", "sku,name", "A1,Tea", "B2,Coffee")
     notes = " ".join(read([sales, products]).receipt.notes)
-    assert "1 product codes of movements are not in the products table: b2" in notes
+    assert "1 product code(s) of movements not in the products table: b2" in notes
     assert "by case only" in notes
 
 

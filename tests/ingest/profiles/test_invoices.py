@@ -90,7 +90,21 @@ def test_two_cancellations_never_undo_the_same_sale(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["POST", "DOT", "M", "m", "D", "S", "C2", "BANK CHARGES", "AMAZONFEE", "CRUK", "gift_0001_20", "TEST001", "ADJUST2"],
+    [
+        "POST",
+        "DOT",
+        "M",
+        "m",
+        "D",
+        "S",
+        "C2",
+        "BANK CHARGES",
+        "AMAZONFEE",
+        "CRUK",
+        "gift_0001_20",
+        "TEST001",
+        "ADJUST2",
+    ],
 )
 def test_codes_that_are_no_goods_are_dropped_and_listed(tmp_path: Path, code: str) -> None:
     path = written(tmp_path, f"1,{code},FEE,1,2011-01-01 09:00,9,1,UK", "1,A1,MUG,1,2011-01-01 09:00,9,1,UK")

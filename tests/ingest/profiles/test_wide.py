@@ -12,7 +12,8 @@ from shelfwise.domain.errors import FileRefused
 from shelfwise.ingest import read
 
 CALENDAR = ["date,wm_yr_wk,d,event_name_1,event_name_2,snap_CA"] + [
-    f"{date(2011, 1, 29) + timedelta(days=n)},{11101 + n // 7},d_{n + 1},{'SuperBowl' if n == 8 else ''},,0" for n in range(14)
+    f"{date(2011, 1, 29) + timedelta(days=n)},{11101 + n // 7},d_{n + 1},{'SuperBowl' if n == 8 else ''},,0"
+    for n in range(14)
 ]
 HEAD = "id,item_id,dept_id,cat_id,store_id,state_id," + ",".join(f"d_{n}" for n in range(1, 15))
 
@@ -30,7 +31,9 @@ def row(item: str, store: str, *values: object) -> str:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    sales = written(tmp_path, "sales.csv", HEAD, row("F1", "CA_1", 0, 3, 0, 1), row("F2", "CA_1", *[0] * 8, 5), row("F1", "CA_2", 2))
+    sales = written(
+        tmp_path, "sales.csv", HEAD, row("F1", "CA_1", 0, 3, 0, 1), row("F2", "CA_1", *[0] * 8, 5), row("F1", "CA_2", 2)
+    )
     return [sales, written(tmp_path, "calendar.csv", *CALENDAR)]
 
 
