@@ -20,7 +20,7 @@ from shelfwise.domain.errors import ParameterError
 
 Floats = npt.NDArray[np.floating[Any]]
 
-_RECURSION_LIMIT: Final = 256  # counts above this have quantiles within half a unit of the gamma's
+_RECURSION_STEPS: Final = 128  # the recursion's last count; above it whole units hardly show and gamma serves
 _BLOCK: Final = 8192  # cells per block of the recursion: a few arrays of this size stay in cache
 _SHAPES: Final = np.exp(np.linspace(np.log(1e-3), np.log(1e7), 481))  # gamma shapes of the quantile table
 
@@ -69,7 +69,7 @@ class Marginals:
         n, horizon = self.mean.shape
         found = np.empty((n * horizon, len(wanted)), dtype=np.float32)
         mean, variance = self.mean.reshape(-1), self.variance.reshape(-1)
-        small = self._small(mean, variance)
+        small = self._small(mean)
         for cells in _blocks(mean, small):
             found[cells] = _count_quantiles(mean[cells], variance[cells], wanted[order])
         large = np.flatnonzero(~small)
@@ -86,7 +86,7 @@ class Marginals:
         mean, variance = self.mean.reshape(-1), self.variance.reshape(-1)
         found = np.empty((n * horizon, n_samples), dtype=np.float32)
         levels = (np.arange(n_samples) + 0.5) / n_samples
-        small = self._small(mean, variance)
+        small = self._small(mean)
         for cells in _blocks(mean, small):
             found[cells] = _count_samples(mean[cells], variance[cells], n_samples)
         large = np.flatnonzero(~small)
@@ -95,16 +95,13 @@ class Marginals:
             found[cells] = self._gamma(mean[cells], variance[cells], levels)
         return found.reshape(n, horizon, n_samples)
 
-    def _small(self, mean: Floats, variance: Floats) -> npt.NDArray[np.bool_]:
-        if not self.is_count:
-            return np.zeros(mean.shape, dtype=np.bool_)
-        return mean + 4.0 * np.sqrt(np.maximum(variance, mean)) <= _RECURSION_LIMIT
+    def _small(self, mean: Floats) -> npt.NDArray[np.bool_]:
+        """Return which cells [C] are counts that the recursion reaches the middle of."""
+        return mean <= _RECURSION_STEPS / 2 if self.is_count else np.zeros(mean.shape, dtype=np.bool_)
 
     def _gamma(self, mean: Floats, variance: Floats, levels: Floats) -> Floats:
-        """Gamma quantiles [C, Q] of cells [C]; whole numbers, at least the count quantile's rounding, for counts."""
-        spread = np.maximum(variance, mean) if self.is_count else variance
-        found = gamma_quantiles(mean, spread, levels)
-        return np.rint(found) if self.is_count else found
+        """Return gamma quantiles [C, Q] of cells [C], whole numbers for counts."""
+        return _rounded_gamma(mean, variance, levels) if self.is_count else gamma_quantiles(mean, variance, levels)
 
 
 def check_levels(levels: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -162,25 +159,35 @@ def _first_step(mean: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]
     return np.exp(-size * np.log(phi)), size, 1.0 - 1.0 / phi
 
 
+def _rounded_gamma(mean: Floats, variance: Floats, levels: Floats) -> Floats:
+    return np.rint(gamma_quantiles(mean, np.maximum(variance, mean), levels))
+
+
 def _count_samples(mean: Floats, variance: Floats, n_samples: int) -> Floats:
     """Return ascending stratified counts [C, S]: value k fills floor(S F(k) + 1/2) - floor(S F(k-1) + 1/2) places."""
     p, size, q = _first_step(mean, variance)
     cdf = p.copy()
-    filled = [np.zeros(len(p), dtype=np.int64)]
-    k = 0
-    while True:
-        reached = np.minimum(np.floor(n_samples * cdf + 0.5), n_samples).astype(np.int64)
+    reached = np.zeros(len(p), dtype=np.int64)
+    filled = [reached.astype(np.int32)]
+    for k in range(1, _RECURSION_STEPS + 2):
+        reached = np.minimum(n_samples * cdf + 0.5, n_samples).astype(np.int32)
         filled.append(reached)
-        if (reached == n_samples).all() or k > 64 * _RECURSION_LIMIT:
+        if (reached == n_samples).all():
             break
-        k += 1
         p *= (size + (k - 1)) / k * q
         cdf += p
-    filled[-1][:] = n_samples
-    places = np.stack(filled, axis=1)
+    places = np.stack(filled, axis=1)  # [C, K + 1]
+    open_ended = np.flatnonzero(places[:, -1] < n_samples)
+    places[:, -1] = n_samples
     counts = places[:, 1:] - places[:, :-1]  # [C, K]
     values = np.broadcast_to(np.arange(counts.shape[1], dtype=np.float32), counts.shape)
-    return np.repeat(values.reshape(-1), counts.reshape(-1)).reshape(len(p), n_samples)
+    samples = np.repeat(values.reshape(-1), counts.reshape(-1)).reshape(len(p), n_samples)
+    if len(open_ended):
+        levels = (np.arange(n_samples) + 0.5) / n_samples
+        tail = _rounded_gamma(mean[open_ended], variance[open_ended], levels)
+        beyond = np.arange(n_samples) >= filled[-1][open_ended, None]
+        samples[open_ended] = np.where(beyond, np.maximum(tail, len(filled) - 1.0), samples[open_ended])
+    return samples
 
 
 def _count_quantiles(mean: Floats, variance: Floats, levels: Floats) -> Floats:
@@ -188,13 +195,12 @@ def _count_quantiles(mean: Floats, variance: Floats, levels: Floats) -> Floats:
     p, size, q = _first_step(mean, variance)
     cdf = p.copy()
     found = np.zeros((len(p), len(levels)), dtype=np.float32)
-    k = 0
-    while k <= 64 * _RECURSION_LIMIT:
+    for k in range(1, _RECURSION_STEPS + 2):
         below = cdf[:, None] < levels - 1e-12
         if not below.any():
-            break
+            return found
         found += below
-        k += 1
         p *= (size + (k - 1)) / k * q
         cdf += p
-    return found
+    beyond = cdf[:, None] < levels - 1e-12
+    return np.where(beyond, np.maximum(_rounded_gamma(mean, variance, levels), found), found)

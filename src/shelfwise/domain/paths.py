@@ -39,7 +39,7 @@ class Dependence:
 
     >>> Dependence(world=0.7, level=0.6)
     Traceback (most recent call last):
-    shelfwise.domain.errors.ParameterError: world and level shares must be at least 0 and together at most 1, got 0.7, 0.6
+    shelfwise.domain.errors.ParameterError: world and level shares must be at least 0, together at most 1, got 0.7, 0.6
     """
 
     world: float = 0.0
@@ -48,7 +48,7 @@ class Dependence:
     def __post_init__(self) -> None:
         if not (self.world >= 0 and self.level >= 0 and self.world + self.level <= 1):
             raise ParameterError(
-                f"world and level shares must be at least 0 and together at most 1, got {self.world:g}, {self.level:g}"
+                f"world and level shares must be at least 0, together at most 1, got {self.world:g}, {self.level:g}"
             )
 
 

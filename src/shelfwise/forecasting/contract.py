@@ -1,0 +1,77 @@
+"""The contract of every model: an estimator is fitted and returns a predictor; the predictor returns forecasts.
+
+What is not fitted cannot be asked, because only `Estimator.fit` makes a `Predictor`. A predictor reads history from
+the panel it is handed, so new sales need no new fit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.forecast import Forecast
+from shelfwise.domain.panel import Panel
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class Predictor(Protocol):
+    """A fitted model."""
+
+    @property
+    def name(self) -> str:
+        """Name in the catalog."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Version of the method, raised when its answers change."""
+        ...
+
+    def predict(self, panel: Panel, horizon: int, *, n_paths: int = 200, seed: int = 0) -> Forecast:
+        """Return the forecast of the ``horizon`` periods after each series' last one.
+
+        Parameters
+        ----------
+        panel
+            N series with their history and, as ``panel.known_future``, what is known of the coming periods. They need
+            not be the series the model was fitted on.
+        horizon
+            Periods H, at least 1.
+        n_paths
+            Joint sample paths S.
+        seed
+            Same seed, same paths on one machine, whatever the order of series and the chunks they come in.
+        """
+        ...
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything fitted as named arrays, from which `Estimator.restore` makes the same predictor."""
+        ...
+
+
+class Estimator(Protocol):
+    """A model with its parameters, not yet fitted."""
+
+    @property
+    def name(self) -> str:
+        """Name in the catalog."""
+        ...
+
+    def fit(self, panel: Panel) -> Predictor:
+        """Return a predictor fitted on ``panel``; the estimator itself does not change."""
+        ...
+
+    def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> Predictor:
+        """Return the predictor that `Predictor.to_arrays` described."""
+        ...
+
+
+def check_horizon(horizon: int) -> int:
+    """Return the horizon, or raise `ParameterError` below 1 period."""
+    if horizon < 1:
+        raise ParameterError(f"horizon must be at least 1 period, got {horizon}")
+    return int(horizon)
