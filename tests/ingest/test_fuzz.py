@@ -25,8 +25,10 @@ HEADERS = (
 )
 CELLS = st.one_of(
     st.sampled_from([
-        "", "A", "12", "1,5", "1.5", "-3", "(5)", "2024-05-01", "03/04/2024", "25/04/2024", "2024-02-30 10:00", "1.23E+11",
-        "=cmd", '"', '"A', 'A"', '15" x', "\0", "C1", "C2", "mon,thu", "product:A", "inf", "nan", "1e308", "99999999999999",
+        "", "A", "12", "1,5", "1.5", "-3", "(5)", "2024-05-01", "03/04/2024", "25/04/2024", "2024-02-30 10:00",
+        "1.23E+11",
+        "=cmd", '"', '"A', 'A"', '15" x', "\0", "C1", "C2", "mon,thu", "product:A", "inf", "nan", "1e308",
+        "99999999999999",
         "\ud7ff", "￿", "00000", "31.12.9999", "0001-01-01", "2024-05-01T10:00:00+99:99", "d_1",
     ]),
     st.text(max_size=12),
@@ -42,7 +44,10 @@ def outcome(data: bytes, name: str = "file.csv") -> None:
         try:
             batch = read([path])
         except ShelfwiseError as error:
-            assert str(error).strip()
+            refusal = str(error)
+        else:
+            refusal = ""
+        if refusal:
             return
         for name, frame in batch.frames.items():
             assert frame.equals(ALL_FRAMES[name].check(frame))
@@ -86,7 +91,7 @@ def test_a_good_file_cut_short_or_damaged_gives_a_batch_or_a_refusal(
     header: list[str], cut: int, at: int, junk: bytes
 ) -> None:
     rows = [
-        ["2024-05-0%d" % (n + 1) if "date" in h.lower() or h in ("ds", "as_of") else str(n + 1) for h in header]
+        [f"2024-05-0{n + 1}" if "date" in h.lower() or h in ("ds", "as_of") else str(n + 1) for h in header]
         for n in range(9)
     ]
     data = "\n".join(",".join(cells) for cells in [header, *rows]).encode()

@@ -39,7 +39,7 @@ def test_blank_cells_are_missing_and_not_bad() -> None:
 
 def test_a_decimal_comma_is_recognised_and_groups_by_dots_are_thousands() -> None:
     assert values("1.234,56", "2.000", "3") == [1234.56, 2000.0, 3.0]
-    assert values("1 234,5", "1 000") == [1234.5, 1000.0]  # noqa: RUF001 - no-break spaces are the point
+    assert values("1 234,5", "1 000") == [1234.5, 1000.0]
 
 
 def test_one_late_row_decides_for_the_whole_column() -> None:

@@ -8,7 +8,9 @@ import polars as pl
 
 from shelfwise.ingest.quality import day_gaps, incomplete_last_day, orphans
 
-FIRST = datetime(2024, 1, 1)
+at = datetime.fromisoformat  # shop time has no zone
+
+FIRST = at("2024-01-01")
 
 
 def moments(days: int, *hours: int) -> list[datetime]:

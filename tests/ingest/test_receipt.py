@@ -8,7 +8,8 @@ from shelfwise.ingest import FileReceipt, Receipt, Tally
 
 FILE = FileReceipt(
     file="a.csv", sha256="ab" * 32, profile="canonical", table="sales", layout="CSV, utf-8, header on line 1",
-    rows_read=10, rows_used=6, dropped=(Tally("records 0 units", 3, (2, 3, 4)),), rejected=(Tally("is not a date", 1, (9,)),),
+    rows_read=10, rows_used=6,
+    dropped=(Tally("records 0 units", 3, (2, 3, 4)),), rejected=(Tally("is not a date", 1, (9,)),),
     booked={"sale": 6}, mapping={"product": "SKU"}, readings={"Date": "dates day first"}, not_imported=("promo",),
     personal=("Customer",), facts={"units net": 12.5}, notes=("a note",),
 )  # fmt: skip

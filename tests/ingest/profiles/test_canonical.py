@@ -10,6 +10,8 @@ import pytest
 from shelfwise.domain.errors import FileRefused
 from shelfwise.ingest import Batch, read
 
+at = datetime.fromisoformat  # shop time has no zone
+
 TODAY = date(2024, 6, 1)
 
 
@@ -33,7 +35,7 @@ def one(folder: Path, *lines: str) -> Batch:
 def test_sales_headers_are_known_in_six_languages(tmp_path: Path, header: str) -> None:
     movements = one(tmp_path, header, "2024-05-01,A,3,North").frames["movements"]
     assert movements.row(0) == (
-        "sales", "A|North|2024-05-01", "sale", datetime(2024, 5, 1), "A", "North", 3.0, None,
+        "sales", "A|North|2024-05-01", "sale", at("2024-05-01"), "A", "North", 3.0, None,
     )  # fmt: skip
 
 
@@ -93,14 +95,14 @@ def test_negative_units_are_returns_and_zero_days_make_no_movement(tmp_path: Pat
 def test_the_latest_count_is_stock_on_hand_at_the_close_of_its_day(tmp_path: Path) -> None:
     batch = one(tmp_path, "sku,on_hand,as_of", "A,5,2024-05-01", "A,3,2024-05-03", "B,-1,2024-05-03", "B,7,2024-06-01")
     assert batch.frames["stock_levels"].rows() == [
-        ("A", "main", 3.0, datetime(2024, 5, 3, 23, 59, 59)), ("B", "main", 7.0, datetime(2024, 6, 1)),
+        ("A", "main", 3.0, at("2024-05-03T23:59:59")), ("B", "main", 7.0, at("2024-06-01")),
     ]  # fmt: skip
     assert batch.receipt.files[0].dropped[0].rows == 2
 
 
 def test_stock_without_a_date_is_of_today_or_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "stock.csv", "sku,on_hand", "A,5")
-    assert read([path], today=TODAY).frames["stock_levels"]["as_of"].to_list() == [datetime(2024, 6, 1)]
+    assert read([path], today=TODAY).frames["stock_levels"]["as_of"].to_list() == [at("2024-06-01")]
     with pytest.raises(FileRefused, match="add a column as_of"):
         read([path])
 
