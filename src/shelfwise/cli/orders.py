@@ -1,0 +1,227 @@
+"""``shelfwise order``: the proposal, and what a person decides about it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shelfwise.cli import proposal
+from shelfwise.cli.options import (
+    CsvOption,
+    DatabaseOption,
+    JsonOption,
+    ModelOption,
+    SupplierOption,
+    database_flag,
+    open_shop,
+)
+from shelfwise.cli.output import Form, form, say, write_frame, write_json
+from shelfwise.cli.progress import Progress
+from shelfwise.domain import words
+
+if TYPE_CHECKING:
+    from shelfwise.app import App
+    from shelfwise.services.planning import Plan
+
+ACTION_NEEDED = 4
+SNOOZE_DAYS = 7
+LINES_ON_A_TERMINAL = 12
+
+LineNames = list[str] | None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("order")(order)
+
+
+def order(
+    supplier: SupplierOption = None,
+    service: Annotated[
+        str | None,
+        typer.Option("--service", help="Service level: 95, 95% or 0.95 (SHELFWISE_SERVICE_LEVEL).", show_default=False),
+    ] = None,
+    lead_time: Annotated[
+        float | None,
+        typer.Option("--lead-time", help="Days to delivery where no supplier states them.", min=0, show_default=False),
+    ] = None,
+    approve: Annotated[
+        LineNames,
+        typer.Option("--approve", metavar="WHAT", help="Approve a line, a supplier or `all`: drafts purchase orders."),
+    ] = None,
+    edit: Annotated[
+        LineNames, typer.Option("--edit", metavar="LINE=QTY", help="Order another quantity; needs --reason.")
+    ] = None,
+    snooze: Annotated[
+        LineNames,
+        typer.Option(
+            "--snooze", metavar="LINE[=DATE]", help=f"Put a line away, {SNOOZE_DAYS} days unless a day is given."
+        ),
+    ] = None,
+    reject: Annotated[
+        LineNames, typer.Option("--reject", metavar="LINE", help="Reject a line; needs --reason.")
+    ] = None,
+    undo: Annotated[LineNames, typer.Option("--undo", metavar="LINE", help="Take the last decision back.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for --edit, --reject and --snooze.")] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FOLDER", help="Write the orders as XLSX, and CSV per supplier.")
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every line on a terminal, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan without keeping the plan.")] = False,
+    model: ModelOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> int:
+    """Propose what to order from each supplier, by when, and why. Exit code 4 if something must be ordered today.
+
+    A LINE is a product, or product@warehouse where it stands in several. Decisions are kept; the next proposal
+    respects them. What is approved counts as on its way at once.
+    """
+    to = form(as_json, as_csv)
+    deciding = bool(approve or edit or snooze or reject or undo)
+    if deciding and dry_run:
+        raise typer.BadParameter("--dry-run keeps nothing, so there is nothing to decide on; leave one of them out")
+    with open_shop(database, service_level=service, default_lead_time_days=lead_time, model=model) as shop:
+        plan = _plan(shop, latest=bool(undo) and not (approve or edit or snooze or reject), save=not dry_run)
+        if deciding:
+            _decide(shop, plan, approve, edit, snooze, reject, undo, reason)
+            plan = _again(shop, plan)
+        if supplier is not None:
+            plan = _of_supplier(shop, plan, supplier)
+        if export is not None:
+            _export(plan, export)
+        _show(shop, plan, to, show_all)
+    return ACTION_NEEDED if plan.due_now.height and not deciding else 0
+
+
+def _plan(shop: App, *, latest: bool, save: bool) -> Plan:
+    from shelfwise.services import planning
+
+    if latest:
+        made = planning.latest(shop)
+        if made is not None:
+            return made
+    with Progress() as progress:
+        return planning.make_plan(shop, save=save, progress=progress)
+
+
+def _again(shop: App, plan: Plan) -> Plan:
+    """Return the plan as it stands after decisions."""
+    from shelfwise.services import planning
+
+    made = planning.latest(shop)
+    return plan if made is None else made
+
+
+def _of_supplier(shop: App, plan: Plan, wanted: str) -> Plan:
+    from shelfwise.services import catalogue
+
+    return plan.of_supplier(catalogue.supplier(shop, wanted))
+
+
+def _decide(
+    shop: App, plan: Plan, approve: LineNames, edit: LineNames, snooze: LineNames, reject: LineNames, undo: LineNames,
+    reason: str | None,
+) -> None:  # fmt: skip
+    from shelfwise.services import decisions
+
+    if undo:
+        say(f"{words.count(decisions.undo(shop, plan, undo), 'line')} as before the last decision")
+    if edit:
+        quantities = dict(_pair(text, "LINE=QTY, for example CF-1042=24") for text in edit)
+        numbers = {name: _number(text, name) for name, text in quantities.items()}
+        say(f"{words.count(decisions.edit(shop, plan, numbers, reason), 'line')} changed")
+    if reject:
+        say(f"{words.count(decisions.reject(shop, plan, reject, reason), 'line')} rejected")
+    if snooze:
+        until = dict(_snoozed(text, plan.as_of) for text in snooze)
+        say(f"{words.count(decisions.snooze(shop, plan, until, reason), 'line')} put away")
+    if approve:
+        # after an edit in the same command the quantities are the edited ones
+        for made in decisions.approve(shop, _again(shop, plan), approve):
+            worth = "" if made.value is None else f", {words.money(made.value, shop.settings.currency)}"
+            say(f"{made.number} drafted for {made.supplier}: {words.count(made.lines, 'line')}{worth}")
+            say(f"  when it is placed: shelfwise purchase-orders --send {made.number}{database_flag(shop)}")
+
+
+def _pair(text: str, form_of: str) -> tuple[str, str]:
+    name, sign, value = text.rpartition("=")
+    if not sign or not name or not value:
+        raise typer.BadParameter(f"give {form_of}, got {text!r}")
+    return name, value
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"the quantity of {name} must be a number of units, got {text!r}") from None
+
+
+def _snoozed(text: str, as_of: dt.date) -> tuple[str, dt.date]:
+    if "=" not in text:
+        return text, as_of + dt.timedelta(days=SNOOZE_DAYS)
+    name, value = _pair(text, "LINE=DATE, for example CF-1042=2026-12-01")
+    try:
+        return name, dt.date.fromisoformat(value)
+    except ValueError:
+        raise typer.BadParameter(f"the day of {name} must be written like 2026-12-01, got {value!r}") from None
+
+
+def _export(plan: Plan, folder: Path) -> None:
+    from shelfwise.services import ordering
+
+    for path in ordering.export_plan(plan, folder):
+        say(f"saved {path}")
+
+
+def _show(shop: App, plan: Plan, to: Form, show_all: bool) -> None:
+    currency = shop.settings.currency
+    if to is Form.JSON:
+        write_json(as_document(plan, currency))
+        return
+    if to is Form.CSV:
+        write_frame(plan.open_lines, to)
+        return
+    tell(shop, plan)
+    say(proposal.summary(plan, currency))
+    on_terminal = sys.stdout.isatty() and not show_all
+    proposal.write_proposal(
+        plan, currency, per_supplier=LINES_ON_A_TERMINAL if on_terminal else None, more=": --all shows them"
+    )
+    away = plan.lines.filter(plan.lines["status"].is_in(["snoozed", "rejected", "approved"]))
+    if away.height:
+        counts = ", ".join(f"{n} {status}" for status, n in away["status"].value_counts(sort=True).iter_rows())
+        say(f"\nnot shown: {counts}")
+
+
+def tell(shop: App, plan: Plan) -> None:
+    """Say what the plan was made from, how old that is, and what is odd about it."""
+    age = (shop.today() - plan.data_until).days
+    old = f", {words.count(age, 'day')} old" if age > 1 else ""
+    say(f"Plan for {words.day(plan.as_of)}, from data until {words.day(plan.data_until)}{old}; model {plan.model}")
+    for note in plan.notes:
+        say(f"note: {note}")
+    for late in plan.overdue.iter_rows(named=True):
+        say(f"note: {late['purchase_order']} {late['product']}@{late['warehouse']}: {late['reason']}")
+
+
+def as_document(plan: Plan, currency: str) -> dict[str, Any]:
+    """Return the plan as one JSON document."""
+    return {
+        "plan": plan.run_id,
+        "as_of": plan.as_of,
+        "data_until": plan.data_until,
+        "currency": currency,
+        "model": plan.model,
+        "notes": list(plan.notes),
+        "action_needed": plan.due_now.height > 0,
+        "orders": plan.orders.to_dicts(),
+        "lines": plan.open_lines.to_dicts(),
+        "overdue": plan.overdue.to_dicts(),
+    }

@@ -1,0 +1,142 @@
+"""How an order proposal looks on paper: one block per supplier, one row and one sum per line.
+
+The sum is never cut; product names give way to it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from shelfwise.cli.output import width, write
+from shelfwise.domain import words
+
+if TYPE_CHECKING:
+    from shelfwise.services.planning import Plan
+
+NARROWEST_NAME = 12
+WIDEST_NAME = 44
+HEADERS = ("line", "product", "on hand", "due", "sells a day", "runs out", "order")
+
+
+def write_proposal(plan: Plan, currency: str, *, per_supplier: int | None = None, more: str = "") -> None:
+    """Write the open lines, supplier by supplier, the most pressing first.
+
+    Parameters
+    ----------
+    per_supplier
+        Lines shown of each supplier; None for all.
+    more
+        What to say about how to see the rest.
+    """
+    lines = plan.open_lines.to_dicts()
+    table = [_cells(line, plan) for line in lines]
+    sizes = _sizes(table)
+    for order in plan.orders.iter_rows(named=True):
+        own = [i for i, line in enumerate(lines) if line["supplier"] == order["supplier"]]
+        write()
+        for text in _heading(order, plan, currency):
+            write(text)
+        shown = own if per_supplier is None else own[:per_supplier]
+        write("  " + _row(HEADERS, sizes))
+        for i in shown:
+            write("  " + _row(table[i], sizes))
+            write("      " + _sum(lines[i]))
+        if len(own) > len(shown):
+            write(f"  ... {words.count(len(own) - len(shown), 'more line')}{more}")
+
+
+def _heading(order: dict[str, Any], plan: Plan, currency: str) -> Iterator[str]:
+    day = _day(plan)
+    name = order["name"] or order["supplier"] or "No supplier named"
+    code = f" ({order['supplier']})" if order["supplier"] and order["name"] else ""
+    yield f"{name}{code}   order by {day(order['order_by'])}   arrives {day(order['arrives_on'])}"
+    parts = [words.count(order["lines"], "line"), f"{words.units(order['units'])} units"]
+    if order["lines_without_cost"] < order["lines"]:
+        parts.append(words.money(order["value"], currency))
+    if order["lines_without_cost"]:
+        parts.append(f"{words.count(order['lines_without_cost'], 'line')} without a cost")
+    if order["minimum"] != "none":
+        short = f", {words.money(order['missing_value'], currency)} missing" if order["missing_value"] > 0 else ""
+        parts.append(f"minimum {words.money(order['minimum_order_value'], currency)} {_standing(order)}{short}")
+    if order["margin_at_risk"]:
+        parts.append(f"{words.money(order['margin_at_risk'], currency)} of margin at risk")
+    yield "  " + "   ".join(parts)
+
+
+def _standing(order: dict[str, Any]) -> str:
+    return {"met": "met", "topped up": "reached by topping up", "below minimum": "not reached"}[order["minimum"]]
+
+
+def _cells(line: dict[str, Any], plan: Plan) -> tuple[str, ...]:
+    stock = words.units(line["on_hand"]) if line["stock_known"] else "?"
+    low, high = words.units(line["low_per_day"]), words.units(line["high_per_day"])
+    rate = f"{words.units(line['demand_per_day'])} ({low}-{high})"
+    out = _day(plan)(line["stockout_on"]) if line["stock_known"] else "?"
+    return (
+        line["unique_id"], line["name"] or "", stock, words.units(line["due"]), rate, out,
+        words.units(line["quantity"]),
+    )  # fmt: skip
+
+
+def _sum(line: dict[str, Any]) -> str:
+    text = str(line["arithmetic"])
+    if line["status"] == "edited":
+        text += f"; changed to {words.units(line['quantity'])}: {line['decision_reason']}"
+    return text
+
+
+def _sizes(table: list[tuple[str, ...]]) -> list[int]:
+    """Return the width of each column; the product's name takes what is left of the terminal."""
+    sizes = [max([len(header), *(len(row[i]) for row in table)]) for i, header in enumerate(HEADERS)]
+    left = width() - 2 - 2 * (len(HEADERS) - 1) - sum(sizes) + sizes[1]
+    sizes[1] = max(NARROWEST_NAME, min(sizes[1], left, WIDEST_NAME))
+    return sizes
+
+
+def _row(cells: tuple[str, ...], sizes: list[int]) -> str:
+    left = [cells[0].ljust(sizes[0]), words.shortened(cells[1], sizes[1]).ljust(sizes[1])]
+    right = [cell.rjust(size) for cell, size in zip(cells[2:], sizes[2:], strict=True)]
+    return "  ".join([*left, *right]).rstrip()
+
+
+def summary(plan: Plan, currency: str) -> str:
+    """Say in one sentence what has to be done and what it costs not to."""
+    day = _day(plan)
+    if plan.orders.height == 0:
+        return f"Nothing to order on {day(plan.as_of)}."
+    now = plan.due_now
+    first = plan.orders["order_by"].min()
+    risk = float(plan.orders["margin_at_risk"].sum())
+    cost = f"; about {words.money(risk, currency)} of margin at risk if nothing is ordered" if risk >= 1 else ""
+    suppliers = words.count(plan.orders.height, "supplier")
+    total = f"{suppliers}, {words.count(int(plan.orders['lines'].sum()), 'line')}"
+    if now.height:
+        return f"Order from {words.count(now.height, 'supplier')} today ({total} in all){cost}."
+    return f"Nothing must be ordered today; the next order is due by {day(first)} ({total} in all){cost}."
+
+
+def urgent_line(rank: int, line: dict[str, Any], plan: Plan) -> list[str]:
+    """Explain one line in three."""
+    day = _day(plan)
+    order = next(o for o in plan.orders.iter_rows(named=True) if o["supplier"] == line["supplier"])
+    low, high = words.units(line["low_per_day"]), words.units(line["high_per_day"])
+    due = f" and {words.units(line['due'])} due" if line["due"] else ""
+    cover = "" if line["days_of_cover"] is None else f" last about {words.units(line['days_of_cover'])} days"
+    out = f"; half of all cases run out by {day(line['stockout_on'])}" if line["stockout_on"] else ""
+    name = order["name"] or order["supplier"] or "no supplier"
+    return [
+        f"{rank}. {line['unique_id']}  {line['name'] or ''}: order {words.units(line['quantity'])} from {name}",
+        f"   {_sum(line)}",
+        f"   Sells about {words.units(line['demand_per_day'])} a day (80 % range {low} to {high}).",
+        f"   {words.units(line['on_hand'])} on hand{due}{cover}{out}.",
+        f"   Ordered by {day(order['order_by'])} it comes about {day(order['arrives_on'])}.",
+    ]
+
+
+def _day(plan: Plan) -> Any:
+    def written(value: dt.date | None) -> str:
+        return words.day(value, today=plan.as_of)
+
+    return written

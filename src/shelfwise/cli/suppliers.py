@@ -1,0 +1,71 @@
+"""``shelfwise suppliers``: who delivers, how fast by their word and by experience, and correcting that."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shelfwise.cli.options import CsvOption, DatabaseOption, JsonOption, open_shop
+from shelfwise.cli.output import form, say, write_frame
+
+group = typer.Typer(rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the command line."""
+    app.add_typer(group, name="suppliers")
+
+
+@group.callback(invoke_without_command=True)
+def suppliers(
+    context: typer.Context, database: DatabaseOption = None, as_json: JsonOption = False, as_csv: CsvOption = False
+) -> None:
+    """List the suppliers with stated and measured lead times; `suppliers edit` corrects them."""
+    if context.invoked_subcommand is not None:
+        return
+    to = form(as_json, as_csv)
+    with open_shop(database) as shop:
+        from shelfwise.services import catalogue
+
+        frame = catalogue.suppliers(shop)
+    shown = [
+        "supplier", "name", "products", "lead_time_days", "deliveries", "measured_days", "used_days", "review_days",
+        "order_weekdays", "minimum_order_value",
+    ]  # fmt: skip
+    write_frame(
+        frame,
+        to,
+        shown=shown,
+        empty="no suppliers yet; `shelfwise suppliers edit NAME --new --lead-time DAYS` adds one",
+    )
+
+
+@group.command("edit", no_args_is_help=True)
+def edit(
+    supplier: Annotated[str, typer.Argument(help="Its code or name.", show_default=False)],
+    name: Annotated[str | None, typer.Option("--name")] = None,
+    lead_time: Annotated[float | None, typer.Option("--lead-time", help="Days from order to delivery.", min=0)] = None,
+    lead_time_sd: Annotated[
+        float | None, typer.Option("--lead-time-sd", help="How much that varies: standard deviation, days.", min=0)
+    ] = None,
+    review: Annotated[float | None, typer.Option("--review", help="Days between two orders.", min=1)] = None,
+    order_days: Annotated[str | None, typer.Option("--order-days", help="Days it takes orders, like mon,thu.")] = None,
+    minimum: Annotated[float | None, typer.Option("--minimum", help="Smallest order value it takes.", min=0)] = None,
+    new: Annotated[bool, typer.Option("--new", help="Make the supplier if there is none of that code.")] = False,
+    database: DatabaseOption = None,
+) -> int:
+    """Set what is known of a supplier; what is not given stays as it is."""
+    given = {
+        "name": name, "lead_time_days": lead_time, "lead_time_sd_days": lead_time_sd, "review_days": review,
+        "order_weekdays": order_days, "minimum_order_value": minimum,
+    }  # fmt: skip
+    changes = {key: value for key, value in given.items() if value is not None}
+    if not changes and not new:
+        raise typer.BadParameter("nothing to change; give --lead-time, --review, --order-days, --minimum or --name")
+    with open_shop(database) as shop:
+        from shelfwise.services import catalogue
+
+        code = catalogue.edit_supplier(shop, supplier, changes, create=new)
+    say(f"{code}: {', '.join(f'{key} {value}' for key, value in changes.items()) or 'added'}")
+    return 0

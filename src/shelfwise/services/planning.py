@@ -1,0 +1,412 @@
+"""The plan: from the store's demand to an order proposal, saved as a run that people decide on.
+
+A plan is made for the day after the data ends. Its lines are the live series; each carries its own arithmetic. A plan
+that still holds is shown again rather than made again: same day, same data, same settings. When something has changed
+a new plan is made, and a person's decisions carry over as long as what they answered has not much changed:
+
+* a snoozed line stays away until its day;
+* a rejected line stays away until the proposed quantity is more than half above the one that was rejected;
+* an edited quantity stays while the proposed quantity is within a quarter of the one that was edited.
+
+An approved line is on a purchase order, and so counts as on its way at once.
+
+Letters: N series, S sample paths, H days.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from shelfwise.app import App
+from shelfwise.domain.forecast import Forecast
+from shelfwise.domain.frames import PROPOSAL_LINES
+from shelfwise.forecasting.catalog import estimator
+from shelfwise.inventory.incoming import Incoming, incoming
+from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon, propose, top_up_to_minimum
+from shelfwise.services import demand, supply
+from shelfwise.services.demand import Demand
+from shelfwise.services.supply import Supply
+from shelfwise.storage import archive, plans
+
+Progress = Callable[[str, int, int], None]
+
+DAYS_LAID_OUT: Final = 400
+"""Days ahead for which closed days and promotions are laid out: longer than any usual protection time."""
+CELLS_PER_CHUNK: Final = 12_000_000
+"""Path cells [n, S, H] worked on at once, about 50 MB; memory stays flat however many series there are."""
+RATE_DAYS: Final = 28
+"""Days over which "sells so many a day" and its 80 % range are told."""
+REJECTED_UNTIL_GROWN_BY: Final = 0.5
+EDITED_WITHIN: Final = 0.25
+
+_LINE_COLUMNS: Final = tuple(PROPOSAL_LINES.columns)
+_TOLD: Final = ("low_per_day", "high_per_day")
+_OPEN: Final = ("proposed", "edited")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """An order proposal.
+
+    Parameters
+    ----------
+    run_id
+        Its number in the store; None where it was not saved.
+    as_of
+        The day it was made for: the first day forecast.
+    lines
+        PROPOSAL_LINES and ``name``, ``category``, ``low_per_day``, ``high_per_day`` (the 80 % range of mean daily
+        demand over 28 days), ``recommendation`` (its number), ``status``, ``proposed`` (units before a person's edit),
+        ``decision_reason`` and ``snoozed_until``.
+    orders
+        SUPPLIER_ORDERS of the open lines: neither snoozed, rejected nor approved.
+    overdue
+        Open purchase order lines so late that they do not count, with the reason.
+    """
+
+    run_id: int | None
+    as_of: dt.date
+    data_until: dt.date
+    horizon: int
+    model: str
+    rules: ProposalRules
+    lines: pl.DataFrame
+    orders: pl.DataFrame
+    overdue: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @property
+    def open_lines(self) -> pl.DataFrame:
+        """Lines with a quantity that wait for a decision, the most urgent first."""
+        return _by_urgency(self.lines.filter((pl.col("quantity") > 0) & pl.col("status").is_in(_OPEN)))
+
+    @property
+    def due_now(self) -> pl.DataFrame:
+        """The suppliers' orders that must be placed on the day of the plan."""
+        return self.orders.filter(pl.col("order_by") <= self.as_of)
+
+    def of_supplier(self, code: str) -> Plan:
+        """Return the lines and the order of one supplier alone."""
+        return replace(
+            self,
+            lines=self.lines.filter(pl.col("supplier") == code),
+            orders=self.orders.filter(pl.col("supplier") == code),
+            overdue=self.overdue.filter(pl.col("supplier") == code),
+        )
+
+
+def _by_urgency(lines: pl.DataFrame) -> pl.DataFrame:
+    """Sort by the day to order by, then by the day the stock runs out, then by the money that is at risk."""
+    keys = ["order_by", "stockout_on", "margin_at_risk", "unique_id"]
+    return lines.sort(keys, descending=[False, False, True, False], nulls_last=True)
+
+
+def make_plan(
+    app: App,
+    *,
+    service_level: float | None = None,
+    lead_time_days: float | None = None,
+    model: str | None = None,
+    save: bool = True,
+    progress: Progress | None = None,
+) -> Plan:
+    """Return the plan that holds, or make a new one.
+
+    Parameters
+    ----------
+    service_level
+        Fraction; None takes the setting.
+    lead_time_days
+        Lead time of suppliers that state none and have delivered nothing yet; None takes the setting.
+    model
+        Forecasting model; None takes the setting.
+    save
+        Keep the plan and its forecast in the store; False for a trial.
+
+    Raises
+    ------
+    DataError
+        The store has no sales, or no live product.
+    """
+    tell = progress or _silent
+    settings = app.settings
+    rules = ProposalRules(
+        service_level=settings.service_level if service_level is None else service_level,
+        service_kind=settings.service_kind,
+        lead_time_days=settings.default_lead_time_days if lead_time_days is None else lead_time_days,
+        review_days=settings.review_days,
+    )
+    tell("reading demand and stock", 0, 4)
+    known, side = demand.load(app, days_ahead=DAYS_LAID_OUT), supply.load(app)
+    chosen = settings.model if model is None else model
+    mark = _mark(app, known, side, rules, chosen)
+    with app.database.read() as connection:
+        last = plans.latest_run(connection)
+    if last is not None and last.parameters.get("mark") == mark:
+        return _restored(app, last, side)
+    live = known.live(settings.live_days)
+    tell("learning levels and seasons", 1, 4)
+    predictor = estimator(chosen).fit(known.panel)
+    items = supply.planning_items(live.panel.series, side, live.planning_day, rules)
+    horizon = max(settings.horizon, RATE_DAYS, planning_horizon(items, rules=rules))
+    tell(f"forecasting {len(live.panel):,} series", 2, 4)
+    forecast = predictor.predict(live.panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
+    coming = incoming(
+        side.open_orders, live.planning_day, lead_times=side.lead_times, assumed_lead_time_days=rules.lead_time_days
+    )
+    tell("working out orders", 3, 4)
+    lines = _lines(forecast, items, coming, live.planning_day, rules, settings.seed)
+    lines = _topped_up(lines, side, rules)
+    plan = _assembled(
+        Plan(
+            run_id=None,
+            as_of=live.planning_day,
+            data_until=live.data_until,
+            horizon=horizon,
+            model=f"{forecast.provenance.model} {forecast.provenance.version}",
+            rules=rules,
+            lines=_undecided(lines, live.panel.series),
+            orders=lines,
+            overdue=coming.left_out,
+            notes=(*known.notes, *forecast.provenance.notes, *_notes(lines, rules)),
+        ),
+        side,
+    )
+    return _saved(app, plan, forecast, mark, side) if save else plan
+
+
+# ---------------------------------------------------------------------- making
+
+
+def _lines(
+    forecast: Forecast, items: pl.DataFrame, coming: Incoming, as_of: dt.date, rules: ProposalRules, seed: int
+) -> pl.DataFrame:
+    """Propose chunk by chunk, so that memory stays flat; PROPOSAL_LINES and the 80 % range of daily demand."""
+    days = [as_of + dt.timedelta(days=day) for day in range(forecast.horizon + 1)]
+    inbound = coming.by_period(items["product"].to_list(), items["warehouse"].to_list(), days, forecast.horizon)
+    n_chunks = -(-len(forecast) * forecast.n_paths * forecast.horizon // CELLS_PER_CHUNK)
+    parts, low = [], 0
+    for chunk in forecast.chunks(n_chunks):
+        rows = slice(low, low + len(chunk))
+        low = rows.stop
+        lines = propose(items[rows], chunk.paths, inbound[rows], days, seed=seed, rules=rules)
+        rate = np.quantile(chunk.total(RATE_DAYS), [0.1, 0.9], axis=1) / RATE_DAYS  # [2, n] units per day
+        parts.append(lines.with_columns(low_per_day=pl.Series(rate[0]), high_per_day=pl.Series(rate[1])))
+    return pl.concat(parts)
+
+
+def _topped_up(lines: pl.DataFrame, side: Supply, rules: ProposalRules) -> pl.DataFrame:
+    raised = top_up_to_minimum(lines.select(_LINE_COLUMNS), side.suppliers_as_measured, rules=rules)
+    return raised.with_columns(lines.select(_TOLD))
+
+
+def _undecided(lines: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
+    return lines.join(series.select("unique_id", "name", "category"), on="unique_id", how="left").with_columns(
+        recommendation=pl.lit(None, dtype=pl.Int64),
+        status=pl.lit("proposed"),
+        proposed=pl.col("quantity"),
+        decision_reason=pl.lit(None, dtype=pl.String),
+        snoozed_until=pl.lit(None, dtype=pl.Date),
+    )
+
+
+def _assembled(plan: Plan, side: Supply) -> Plan:
+    """Return the plan with its open lines grouped by supplier."""
+    lines = plan.lines.filter(pl.col("status").is_in(_OPEN)).select(_LINE_COLUMNS)
+    orders = by_supplier(lines, side.suppliers_as_measured, plan.as_of, calendars=side.calendars, rules=plan.rules)
+    return replace(plan, orders=orders)
+
+
+def _notes(lines: pl.DataFrame, rules: ProposalRules) -> list[str]:
+    """Say loudly what the proposal as a whole rests on."""
+    notes = []
+    unknown = int((~lines["stock_known"]).sum())
+    if unknown == lines.height:
+        notes.append(
+            "no stock on hand is known: each order covers the whole demand of its protection time; "
+            "import a stock file (columns sku, on_hand) before ordering"
+        )
+    elif unknown:
+        notes.append(f"{unknown:,} lines have no stock count: their orders cover the whole demand; count them first")
+    assumed = lines.filter(pl.col("assumptions").str.contains("no lead time").fill_null(value=False)).height
+    if assumed:
+        notes.append(
+            f"{assumed:,} lines have no lead time: assumed {rules.lead_time_days:g} days; "
+            "`shelfwise suppliers edit SUPPLIER --lead-time DAYS` sets it"
+        )
+    return notes
+
+
+# ---------------------------------------------------------------------- keeping
+
+
+def _mark(app: App, known: Demand, side: Supply, rules: ProposalRules, model: str) -> str:
+    """Return a fingerprint of everything a plan depends on."""
+    settings = app.settings
+    digest = hashlib.sha256()
+    choices = [
+        asdict(rules), model, settings.horizon, settings.n_paths, settings.seed, settings.live_days,
+        str(known.planning_day), known.panel.n_series, known.censored_by_stock, known.censored_by_silence,
+    ]  # fmt: skip
+    digest.update(json.dumps(choices).encode())
+    digest.update(known.panel.values.tobytes())
+    for frame in (known.products, side.suppliers, side.stock.drop("as_of"), side.open_orders, side.events):
+        digest.update(frame.write_csv().encode())
+    digest.update(side.lead_times.drop("samples").write_csv().encode())
+    return digest.hexdigest()
+
+
+def _saved(app: App, plan: Plan, forecast: Forecast, mark: str, side: Supply) -> Plan:
+    """Save the run, its forecast and its recommendations; carry decisions over; return the plan as it stands."""
+    now = app.now()
+    parameters = {
+        "mark": mark, "as_of": plan.as_of.isoformat(), "rules": asdict(plan.rules), "notes": list(plan.notes),
+    }  # fmt: skip
+    with app.database.write() as connection:
+        before = plans.recommendations(connection)
+        run_id = plans.save_run(
+            connection,
+            created_at=now,
+            data_until=plan.data_until,
+            horizon=plan.horizon,
+            model=plan.model,
+            seed=app.settings.seed,
+            parameters=parameters,
+        )
+        archive.save_chunk(connection, run_id, 0, forecast.to_bytes())
+        answered = _answered(before)
+        plans.save_recommendations(connection, run_id, _recommended(plan.lines, answered))
+        fresh = plans.recommendations(connection, run_id)
+        _carry_over(connection, before, fresh, answered, plan.as_of, now)
+        standing = plans.recommendations(connection, run_id)
+    lines = _decided(plan.lines.drop("recommendation", "status", "decision_reason", "snoozed_until"), standing)
+    return _assembled(replace(plan, run_id=run_id, lines=lines), side)
+
+
+def _answered(before: pl.DataFrame) -> dict[tuple[str, str], float]:
+    """Return the proposed quantity that each decision of the run before answered, by product and warehouse."""
+    found = {}
+    for row in before.filter(pl.col("status").is_in(["edited", "rejected"])).iter_rows(named=True):
+        kept = json.loads(row["arithmetic"]).get("answered")
+        found[row["product"], row["warehouse"]] = row["quantity"] if kept is None else kept
+    return found
+
+
+_IN_COLUMNS: Final = (
+    "product", "warehouse", "supplier", "quantity", "order_by", "stockout_on", "stockout_probability", "unit_cost",
+    "cost",
+)  # fmt: skip
+
+
+def _recommended(lines: pl.DataFrame, answered: Mapping[tuple[str, str], float]) -> pl.DataFrame:
+    """Return RECOMMENDATIONS: what has no column of its own goes into the arithmetic, as JSON."""
+    numbers = lines.select(
+        *[name for name in (*_LINE_COLUMNS, *_TOLD, "name", "category") if name not in _IN_COLUMNS]
+    ).iter_rows(named=True)
+    keys = lines.select("product", "warehouse").iter_rows()
+    texts = []
+    for key, row in zip(keys, numbers, strict=True):
+        told = {name: value for name, value in row.items() if value is not None}
+        if key in answered:
+            told["answered"] = answered[key]
+        texts.append(json.dumps(told, ensure_ascii=False))
+    return lines.select(*_IN_COLUMNS, arithmetic=pl.Series(texts, dtype=pl.String), reason=pl.col("warnings"))
+
+
+def _carry_over(
+    connection: Any,
+    before: pl.DataFrame,
+    fresh: pl.DataFrame,
+    answered: Mapping[tuple[str, str], float],
+    as_of: dt.date,
+    now: dt.datetime,
+) -> None:
+    """Take over the decisions of the run before that still answer the new proposal."""
+    places = {(row["product"], row["warehouse"]): row for row in fresh.iter_rows(named=True)}
+    decided = before.filter(pl.col("status").is_in(["edited", "snoozed", "rejected"]))
+    for row in decided.iter_rows(named=True):
+        key = (row["product"], row["warehouse"])
+        line = places.get(key)
+        if line is None or line["quantity"] == 0:
+            continue
+        was, proposed = answered.get(key, row["quantity"]), line["quantity"]
+        by = {"decided_by": row["decided_by"], "decided_at": now, "reason": row["decision_reason"]}
+        if row["status"] == "snoozed" and row["snoozed_until"] > as_of:
+            plans.decide(connection, line["recommendation"], "snooze", snoozed_until=row["snoozed_until"], **by)
+        elif row["status"] == "rejected" and proposed <= was * (1 + REJECTED_UNTIL_GROWN_BY):
+            plans.decide(connection, line["recommendation"], "reject", **by)
+        elif row["status"] == "edited" and abs(proposed - was) <= EDITED_WITHIN * was:
+            plans.decide(connection, line["recommendation"], "edit", quantity=row["decided_quantity"], **by)
+
+
+def _decided(lines: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines with what was decided about them; an edited quantity takes the place of the proposed one."""
+    decided = standing.select(
+        "product", "warehouse", "recommendation", "status", "decided_quantity", "decision_reason", "snoozed_until"
+    )
+    return (
+        lines.join(decided, on=["product", "warehouse"], how="left", maintain_order="left")
+        .with_columns(quantity=pl.coalesce("decided_quantity", "proposed"))
+        .with_columns(cost=pl.col("quantity") * pl.col("unit_cost"))
+        .drop("decided_quantity")
+    )
+
+
+def _restored(app: App, run: plans.PlanRun, side: Supply) -> Plan:
+    """Return a saved plan as it stands now."""
+    with app.database.read() as connection:
+        standing = plans.recommendations(connection, run.id)
+    rules = ProposalRules(**run.parameters["rules"])
+    as_of = dt.date.fromisoformat(run.parameters["as_of"])
+    overdue = incoming(
+        side.open_orders, as_of, lead_times=side.lead_times, assumed_lead_time_days=rules.lead_time_days
+    ).left_out
+    plan = Plan(
+        run_id=run.id,
+        as_of=as_of,
+        data_until=run.data_until,
+        horizon=run.horizon,
+        model=run.model,
+        rules=rules,
+        lines=_decided(_read_lines(standing), standing),
+        orders=standing,
+        overdue=overdue,
+        notes=tuple(run.parameters["notes"]),
+    )
+    return _assembled(plan, side)
+
+
+def _read_lines(standing: pl.DataFrame) -> pl.DataFrame:
+    """Return PROPOSAL_LINES and what is told beside them from stored RECOMMENDATIONS."""
+    schema = {name: column.dtype for name, column in PROPOSAL_LINES.columns.items()}
+    schema |= dict.fromkeys(_TOLD, pl.Float64()) | {"name": pl.String(), "category": pl.String()}
+    rows = [
+        {**json.loads(row["arithmetic"]), **{name: row[name] for name in _IN_COLUMNS}}
+        for row in standing.iter_rows(named=True)
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(proposed=pl.col("quantity"))
+
+
+def latest(app: App) -> Plan | None:
+    """Return the plan made last, as it stands; None before the first."""
+    with app.database.read() as connection:
+        run = plans.latest_run(connection)
+    return None if run is None else _restored(app, run, supply.load(app))
+
+
+def published_forecast(app: App, run_id: int) -> Forecast:
+    """Return the forecast that a plan was made on; its paths are drawn again as they were."""
+    with app.database.read() as connection:
+        return Forecast.from_bytes(b"".join(archive.chunks(connection, run_id)))
+
+
+def _silent(_step: str, _done: int, _total: int) -> None:
+    return None

@@ -1,0 +1,131 @@
+"""Forecasts and backtests of the store's own demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from shelfwise.app import App
+from shelfwise.domain.forecast import Forecast
+from shelfwise.forecasting import backtest as backtesting
+from shelfwise.forecasting.catalog import estimator
+from shelfwise.forecasting.contract import Predictor
+from shelfwise.services import demand
+from shelfwise.services.demand import Demand
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A forecast of series of the store, the demand it was made from, and the fitted model that made it."""
+
+    forecast: Forecast
+    demand: Demand
+    predictor: Predictor
+
+    def totals(self) -> pl.DataFrame:
+        """Return one row per series with demand over the whole horizon: mean, median and the 80 % range, units."""
+        paths = self.forecast.total()  # [N, S] units
+        low, median, high = np.quantile(paths, [0.1, 0.5, 0.9], axis=1)
+        return self.forecast.series.select("unique_id", "product", "warehouse", "name").with_columns(
+            days=pl.lit(self.forecast.horizon),
+            mean=pl.Series(self.forecast.mean().sum(axis=1)),
+            low=pl.Series(low),
+            median=pl.Series(median),
+            high=pl.Series(high),
+        )
+
+
+def forecast(
+    app: App,
+    *,
+    horizon: int | None = None,
+    products: Sequence[str] | None = None,
+    model: str | None = None,
+    n_paths: int | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Prediction:
+    """Forecast live series of the store.
+
+    The model is fitted on all series, so that a product borrows from its category, and asked about the wanted ones.
+
+    Parameters
+    ----------
+    horizon
+        Days H; None takes the setting.
+    products
+        Product codes or names; None for every live one.
+    model, n_paths, seed
+        None takes the setting.
+
+    Raises
+    ------
+    DataError
+        The store has no sales, no live product, or no sales of the products asked for.
+    NotFound
+        A product is not in the store.
+    """
+    settings = app.settings
+    days = settings.horizon if horizon is None else horizon
+    tell = progress or _silent
+    tell("reading the demand", 0, 3)
+    known = demand.load(app, days_ahead=max(days, demand.DAYS_AHEAD))
+    wanted = known.live(settings.live_days) if products is None else known.only(products)
+    tell("learning levels and seasons", 1, 3)
+    predictor = estimator(settings.model if model is None else model).fit(known.panel)
+    tell(f"forecasting {len(wanted.panel):,} series", 2, 3)
+    made = predictor.predict(
+        wanted.panel,
+        days,
+        n_paths=settings.n_paths if n_paths is None else n_paths,
+        seed=settings.seed if seed is None else seed,
+    )
+    return Prediction(made, wanted, predictor)
+
+
+def backtest(
+    app: App,
+    *,
+    models: Sequence[str] | None = None,
+    horizon: int | None = None,
+    cutoffs: int = 4,
+    step: int | None = None,
+    products: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> backtesting.Backtest:
+    """Score models on the store's own past: at each cutoff they see only what was known then.
+
+    Parameters
+    ----------
+    models
+        Names of models; None compares the model of the settings with seasonal naive.
+    horizon
+        Days H after each cutoff; None takes the setting.
+    cutoffs, step
+        Number of cutoffs and days between them; None puts one horizon between.
+    products
+        Product codes or names; None for every live one.
+    """
+    settings = app.settings
+    known = demand.load(app)
+    wanted = known.live(settings.live_days) if products is None else known.only(products)
+    names = list(models) if models else list(dict.fromkeys([settings.model, "seasonal_naive"]))
+    return backtesting.backtest(
+        wanted.panel,
+        names,
+        horizon=settings.horizon if horizon is None else horizon,
+        n_cutoffs=cutoffs,
+        step=step,
+        n_paths=settings.n_paths,
+        seed=settings.seed,
+        progress=progress,
+    )
+
+
+def _silent(_step: str, _done: int, _total: int) -> None:
+    return None
