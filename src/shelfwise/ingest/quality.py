@@ -234,7 +234,11 @@ class Sieve:
     def receipt(self, profile: str, table: str, *, booked: dict[str, int] | None = None) -> FileReceipt:
         """Return this file's part of the receipt."""
         headers = self.table.source.headers
-        mapped = set(self.table.mapping.values())
+        numeric = self.table.numeric
+        mapped = {*self.table.mapping.values(), *numeric}
+        mapping = {ours: masked(theirs) for ours, theirs in self.table.mapping.items()}
+        if numeric:
+            mapping["quantity"] = f"{numeric[0]} to {numeric[-1]}"
         rest = [h for h in headers if h not in mapped]
         used = int(self._open.sum())
         return FileReceipt(
@@ -248,7 +252,7 @@ class Sieve:
             dropped=tuple(self._dropped),
             rejected=_tallies(self.rejects),
             booked=booked or {},
-            mapping={ours: masked(theirs) for ours, theirs in self.table.mapping.items()},
+            mapping=mapping,
             readings=dict(self.readings),
             not_imported=tuple(masked(h) for h in rest if not is_personal(h))[:40],
             personal=tuple(masked(h) for h in rest if is_personal(h))[:40],

@@ -83,13 +83,15 @@ class Source:
 class Table:
     """A loaded file: columns under our field names, plus the line each row came from.
 
-    ``torn`` lists records that could not be split into fields: (line, reason).
+    ``torn`` lists records that could not be split into fields: (line, reason). ``numeric`` names the columns kept under
+    their own headers and read as numbers.
     """
 
     source: Source
     frame: pl.DataFrame
     mapping: dict[str, str]
     torn: tuple[tuple[int, str], ...]
+    numeric: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -165,7 +167,13 @@ def _load_parquet(source: Source, mapping: dict[str, str], numeric: Sequence[str
         )  # fmt: skip
     if not frame.height:
         raise FileRefused(Place(source.file), "", "has columns and no rows", "export it again with its lines")
-    return Table(source, frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64)), mapping, ())
+    return Table(
+        source,
+        frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64)),
+        mapping,
+        (),
+        tuple(numeric),
+    )
 
 
 def _load_text(source: Source, layout: detect.Layout, mapping: dict[str, str], numeric: Sequence[str]) -> Table:
@@ -193,7 +201,7 @@ def _load_text(source: Source, layout: detect.Layout, mapping: dict[str, str], n
         *(pl.col(f"f{position}").alias(header) for header, position in zip(numeric, numbers, strict=True)),
         pl.Series(LINE, found.lines),
     )
-    return Table(source, frame, mapping, found.bad)
+    return Table(source, frame, mapping, found.bad, tuple(numeric))
 
 
 def refuse_if_mostly_bad(file: str, total: int, bad: int, line: int | None, reason: str) -> None:

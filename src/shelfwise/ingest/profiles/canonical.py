@@ -4,6 +4,8 @@ Headers are known in English, German, French, Spanish, Italian and Dutch. docs/f
 
 Ids of sales without an id of their own: dates alone make a daily table (see `daily`); times of day make single sales,
 known by product, warehouse, moment, quantity and price with a number for repeats.
+
+Longer than most files because it is one list of headers and one reader per table, and nothing else.
 """
 
 from __future__ import annotations
@@ -214,6 +216,9 @@ def _sales(sieves: Sequence[Sieve], options: Options, _frames: Frames) -> Made:
             rows = row_key(rows, exact=True).with_columns((pl.col("own") + "/" + pl.col("line_id")).alias("line_id"))
         else:
             rows = row_key(rows, exact=exact)
+            again = rows.height - rows.select(pl.struct("product", "warehouse", "occurred_at").n_unique()).item()
+            if again:
+                sieve.notes.append(f"{again:,} row(s) share product, warehouse and date with another; each counts")
         parts.append(
             rows.select("file", "row", "line_id", "occurred_at", "product", "warehouse", "quantity", "unit_price")
         )
