@@ -154,6 +154,11 @@ class Database:
         return database
 
     @classmethod
+    def unmigrated(cls, path: str | Path, *, patience_seconds: float = PATIENCE_SECONDS) -> Database:
+        """Open a database whatever its schema, for `migrate` and nothing else."""
+        return cls._connect(path, patience_seconds)
+
+    @classmethod
     def _connect(cls, path: str | Path, patience_seconds: float) -> Database:
         path = Path(path).expanduser().absolute()
         if path.is_dir():
