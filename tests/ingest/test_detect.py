@@ -19,7 +19,7 @@ def found(data: bytes) -> Layout:
 
 def split(data: bytes) -> Records:
     text, _ = to_utf8(data, "a.csv")
-    return records(text, found(data))
+    return records(text, found(data), "a.csv")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ LARGEST_TEXT: Final = 2 << 30  # bytes; a text file is held in memory while it i
 DELIMITERS: Final = (",", ";", "\t", "|")
 HEADER_WITHIN: Final = 30  # lines in which the header row is looked for
 LONGEST_CELL: Final = 500  # lines one quoted cell may span before its quote counts as broken
+MAX_BAD_SHARE: Final = 0.1  # beyond it the format is not what we take it for
 CHUNK: Final = 32 << 20  # bytes looked at in one go
 
 _QUOTE, _NEWLINE, _RETURN = 34, 10, 13
@@ -214,8 +215,26 @@ def _opens_with_quotes(data: bytes) -> bool:
     return re.search(rb'(?:^|[\n,;\t|])"', data) is not None
 
 
-def records(data: bytes, found: Layout) -> Records:
-    """Split ``data`` into the records after the header, leaving out those that cannot be read."""
+_BROKEN: Final = "a quote is opened and not closed, or stands inside a text"
+
+
+def refuse_if_mostly_bad(file: str, total: int, bad: int, line: int | None, reason: str) -> None:
+    """Refuse a file whose bad lines show that its format is not what we take it for."""
+    if bad >= 3 and bad > MAX_BAD_SHARE * total:
+        raise FileRefused(
+            Place(file, line), f"{bad:,} of {total:,} lines", f"are bad; the first {reason}",
+            f"correct the export: a file with more than {MAX_BAD_SHARE:.0%} bad lines is not half-loaded",
+        )  # fmt: skip
+
+
+def records(data: bytes, found: Layout, file: str) -> Records:
+    """Split ``data`` into the records after the header, leaving out those that cannot be read.
+
+    Raises
+    ------
+    FileRefused
+        More than a tenth of the records cannot be read.
+    """
     buffer = np.frombuffer(data, np.uint8)
     line_ends = _positions(buffer, _NEWLINE)
     if not len(line_ends) or line_ends[-1] != len(buffer) - 1:
@@ -223,12 +242,10 @@ def records(data: bytes, found: Layout) -> Records:
     line_starts = np.concatenate(([0], line_ends[:-1] + 1))[found.header_line :]
     line_ends = line_ends[found.header_line :]
     numbers = np.arange(found.header_line + 1, found.header_line + 1 + len(line_starts), dtype=np.int64)
-    bad: list[tuple[int, str]] = []
     inside = np.zeros(len(line_starts), dtype=bool)  # [lines] continues a quoted cell of the line before
     broken = np.zeros(len(line_starts), dtype=bool)  # [lines]
     if found.quoted:
         inside, broken = _quoted_lines(data, buffer, line_starts, line_ends, found.delimiter)
-        bad += [(int(n), "a quote is opened and not closed, or stands inside a text") for n in numbers[broken]]
     first = ~inside
     starts, lines, whole = line_starts[first], numbers[first], ~broken[first]
     last = np.append(np.flatnonzero(first)[1:] - 1, len(line_starts) - 1) if len(starts) else np.zeros(0, int)
@@ -238,10 +255,20 @@ def records(data: bytes, found: Layout) -> Records:
     right = (fields == len(found.headers)) & ~nulls
     ragged = ~blank & ~right
     wanted = len(found.headers)
-    bad += [
-        (int(line), "holds a NUL byte" if nul else f"has {count:,} fields where the header has {wanted:,}")
-        for line, count, nul in zip(lines[ragged], fields[ragged], nulls[ragged], strict=True)
-    ]
+
+    def reason(index: int) -> str:
+        if nulls[index]:
+            return "holds a NUL byte"
+        return f"has {fields[index]:,} fields where the header has {wanted:,}"
+
+    torn, wrong = numbers[broken], ragged.nonzero()[0]
+    # Refused here, before a list of reasons is made: junk may have tens of millions of lines.
+    firsts = [(int(torn[0]), _BROKEN)] if len(torn) else []
+    firsts += [(int(lines[wrong[0]]), reason(wrong[0]))] if len(wrong) else []
+    seen = int((~blank).sum()) + len(torn)
+    refuse_if_mostly_bad(file, seen, len(torn) + len(wrong), *min(firsts, default=(None, "")))
+    bad = [(line, _BROKEN) for line in torn.tolist()]
+    bad += [(int(lines[index]), reason(index)) for index in wrong]
     good = ~blank & right
     return Records(starts[good], ends[good], lines[good], fields[good], tuple(sorted(bad)))
 
@@ -289,23 +316,27 @@ def _quoted_lines(
     return inside, broken
 
 
+_TEXT: Final = rb'[^"]*(?:""[^"]*)*'  # the inside of a quoted cell
+_OPEN_TO_THE_END: Final = re.compile(rb'"' + _TEXT + rb"$")
+
+
 def _opens(line: bytes, delimiter: bytes) -> bool:
     """Whether the last field of ``line`` starts with a quote that the line does not close."""
-    cell = re.compile(rb'(?:"(?:[^"]|"")*"|[^"' + re.escape(delimiter) + rb"][^" + re.escape(delimiter) + rb"]*|)")
+    border = re.escape(delimiter)
+    cell = re.compile(rb'"' + _TEXT + rb'"|[^"' + border + rb"][^" + border + rb"]*|")
     position = 0
-    while True:
-        if re.match(rb'"(?:[^"]|"")*$', line[position:]):
-            return True
+    while not _OPEN_TO_THE_END.match(line, position):
         found = cell.match(line, position)
         position = found.end() if found else position
         if line[position : position + 1] != delimiter:
             return False
         position += 1
+    return True
 
 
 def _closes(line: bytes, delimiter: bytes) -> bool:
     """Whether the first single quote of ``line`` ends a cell."""
-    return re.match(rb'(?:[^"]|"")*"(?:' + re.escape(delimiter) + rb"|$)", line) is not None
+    return re.match(_TEXT + rb'"(?:' + re.escape(delimiter) + rb"|$)", line) is not None
 
 
 def _field_counts(

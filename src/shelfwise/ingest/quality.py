@@ -11,10 +11,11 @@ from typing import Final
 import polars as pl
 
 from shelfwise.domain.errors import AmbiguousDates, FileRefused
+from shelfwise.ingest.detect import refuse_if_mostly_bad
 from shelfwise.ingest.moments import DateOrder, Moments, read_moments
 from shelfwise.ingest.numerals import Convention, read_numbers
 from shelfwise.ingest.receipt import FileReceipt, Tally, some
-from shelfwise.ingest.tables import LINE, Table, is_personal, masked, masked_cells, refuse_if_mostly_bad
+from shelfwise.ingest.tables import LINE, Table, is_personal, masked, masked_cells
 
 REJECTS: Final = {"file": pl.String, "line": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
 KEPT_LINES: Final = 5

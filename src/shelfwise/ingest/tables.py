@@ -18,7 +18,6 @@ from shelfwise.domain.errors import FileRefused, Place
 from shelfwise.ingest import detect
 
 LINE: Final = "__line"  # line a row starts on (text), or its row number (Parquet)
-MAX_BAD_SHARE: Final = 0.1  # beyond it the format is not what we take it for
 
 _PERSONAL: Final = (
     "customer", "client", "kunde", "cliente", "klant", "buyer", "email", "mail", "phone", "telefon", "telephone",
@@ -121,7 +120,7 @@ def open_source(path: Path, known: Callable[[str], bool]) -> Source:
         return Source(path, sha256, tuple(schema), None, b"")
     text, encoding = detect.to_utf8(data, file)
     found = detect.layout(text, encoding, file, known)
-    if len(text.splitlines()) <= found.header_line and not _lines_after(text, found.header_line):
+    if not _lines_after(text, found.header_line):
         raise FileRefused(Place(file), "", "has a header row and nothing below it", "export it again with its lines")
     return Source(path, sha256, found.headers, found, text)
 
@@ -177,9 +176,7 @@ def _load_parquet(source: Source, mapping: dict[str, str], numeric: Sequence[str
 
 
 def _load_text(source: Source, layout: detect.Layout, mapping: dict[str, str], numeric: Sequence[str]) -> Table:
-    found = detect.records(source.data, layout)
-    total = len(found.starts) + len(found.bad)
-    refuse_if_mostly_bad(source.file, total, len(found.bad), *(found.bad[0] if found.bad else (None, "")))
+    found = detect.records(source.data, layout, source.file)
     if not len(found.starts):
         raise FileRefused(Place(source.file), "", "has a header row and no line below it that holds data",
                           "export it again with its lines")  # fmt: skip
@@ -202,15 +199,6 @@ def _load_text(source: Source, layout: detect.Layout, mapping: dict[str, str], n
         pl.Series(LINE, found.lines),
     )
     return Table(source, frame, mapping, found.bad, tuple(numeric))
-
-
-def refuse_if_mostly_bad(file: str, total: int, bad: int, line: int | None, reason: str) -> None:
-    """Refuse a file whose bad lines show that its format is not what we take it for."""
-    if bad >= 3 and bad > MAX_BAD_SHARE * total:
-        raise FileRefused(
-            Place(file, line), f"{bad:,} of {total:,} lines", f"are bad; the first {reason}",
-            f"correct the export: a file with more than {MAX_BAD_SHARE:.0%} bad lines is not half-loaded",
-        )  # fmt: skip
 
 
 def _joined(data: bytes, found: detect.Records) -> bytes:
