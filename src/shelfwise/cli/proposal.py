@@ -112,6 +112,10 @@ def summary(plan: Plan, currency: str) -> str:
     cost = f"; about {words.money(risk, currency)} of margin at risk if nothing is ordered" if risk >= 1 else ""
     suppliers = words.count(plan.orders.height, "supplier")
     total = f"{suppliers}, {words.count(int(plan.orders['lines'].sum()), 'line')}"
+    if not plan.open_lines["stock_known"].any():
+        return (
+            f"No stock is known, so nothing can be called urgent; {total} would cover the demand from an empty shelf."
+        )
     if now.height:
         return f"Order from {words.count(now.height, 'supplier')} today ({total} in all){cost}."
     return f"Nothing must be ordered today; the next order is due by {day(first)} ({total} in all){cost}."

@@ -90,8 +90,11 @@ class Plan:
 
     @property
     def due_now(self) -> pl.DataFrame:
-        """The suppliers' orders that must be placed on the day of the plan."""
-        return self.orders.filter(pl.col("order_by") <= self.as_of)
+        """The suppliers' orders that must be placed on the day of the plan; unknown stock presses nobody."""
+        pressing = self.open_lines.filter(pl.col("order_by").is_not_null())["supplier"]
+        return self.orders.filter(
+            (pl.col("order_by") <= self.as_of) & pl.col("supplier").is_in(pressing.implode(), nulls_equal=True)
+        )
 
     def of_supplier(self, code: str) -> Plan:
         """Return the lines and the order of one supplier alone."""
@@ -104,9 +107,9 @@ class Plan:
 
 
 def _by_urgency(lines: pl.DataFrame) -> pl.DataFrame:
-    """Sort by the day to order by, then by the day the stock runs out, then by the money that is at risk."""
-    keys = ["order_by", "stockout_on", "margin_at_risk", "unique_id"]
-    return lines.sort(keys, descending=[False, False, True, False], nulls_last=True)
+    """Sort by the day to order by, the day the stock runs out, the money at risk, and the demand."""
+    keys = ["order_by", "stockout_on", "margin_at_risk", "demand_per_day", "unique_id"]
+    return lines.sort(keys, descending=[False, False, True, True, False], nulls_last=True)
 
 
 def make_plan(

@@ -1,0 +1,278 @@
+"""The Python door: forecasts and backtests of your own frames, and the store from a notebook.
+
+Frames go in and frames come out; nothing here needs a database, except `Store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import polars as pl
+
+from shelfwise.app import App, open_app
+from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.forecast import Forecast
+from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.backtest import Backtest
+from shelfwise.forecasting.backtest import backtest as run_backtest
+from shelfwise.forecasting.catalog import estimator
+from shelfwise.services import (
+    catalogue,
+    decisions,
+    demand,
+    explaining,
+    health,
+    importing,
+    ordering,
+    planning,
+    predictions,
+)
+from shelfwise.services.demand import Demand
+from shelfwise.services.explaining import Explanation
+from shelfwise.services.importing import Imported
+from shelfwise.services.planning import Plan
+
+
+def forecast(
+    history: Any,
+    horizon: int = 28,
+    freq: str = "1d",
+    known_future: Any = None,
+    past_only: Sequence[str] | None = None,
+    static: Any = None,
+    model: str = "auto",
+    n_paths: int = 200,
+    seed: int = 0,
+) -> Forecast:
+    """Forecast the next ``horizon`` periods of every series.
+
+    Parameters
+    ----------
+    history
+        pandas or polars frame with ``unique_id, ds, y``, optionally ``available`` (False where a stockout may have
+        hidden demand) and covariates; or a `Panel`.
+    horizon
+        Periods H to forecast, at least 1.
+    freq
+        Period of the frame: ``5min`` .. ``1mo``; pandas and polars aliases are read. A `Panel` has its own.
+    known_future
+        Frame with ``ds`` and what is known of the coming periods, such as promotions; with ``unique_id`` unless it
+        holds for all series.
+    past_only
+        Names of the history's columns that are not known ahead; None takes every further column.
+    static
+        Frame with ``unique_id`` and attributes such as ``category``, one row for each series.
+    model
+        ``auto``, or the name of a model.
+    n_paths
+        Joint sample paths S.
+    seed
+        Same data, same seed, same forecast.
+
+    Returns
+    -------
+    Forecast
+        ``.quantiles(levels)`` [N, H, Q], ``.mean()`` [N, H], ``.total(periods)`` [N, S], ``.paths`` [N, S, H] and
+        ``.to_frame(levels)``.
+
+    Raises
+    ------
+    ParameterError
+        Covariates are given beside a `Panel`, or a parameter breaks its rule.
+    PanelError
+        The frame does not form histories.
+
+    >>> import shelfwise as sw
+    >>> from datetime import date, timedelta
+    >>> days = [date(2026, 1, 1) + timedelta(days=n) for n in range(84)]
+    >>> history = pl.DataFrame(
+    ...     {"unique_id": ["beans"] * 84, "ds": days, "y": [9.0 if d.weekday() == 5 else 4.0 for d in days]}
+    ... )
+    >>> ahead = sw.forecast(history, horizon=7)
+    >>> ahead.to_frame([0.1, 0.9]).columns
+    ['unique_id', 'ds', 'mean', 'q0.1', 'q0.9']
+    >>> ahead.total(7).shape  # units of the whole week on each of the paths
+    (1, 200)
+    """
+    panel = _panel(history, freq, known_future, past_only, static)
+    return estimator(model).fit(panel).predict(panel, horizon, n_paths=n_paths, seed=seed)
+
+
+def backtest(
+    history: Any,
+    models: Sequence[str] = ("auto", "seasonal_naive"),
+    horizon: int = 28,
+    freq: str = "1d",
+    known_future: Any = None,
+    past_only: Sequence[str] | None = None,
+    static: Any = None,
+    n_cutoffs: int = 4,
+    step: int | None = None,
+    n_paths: int = 200,
+    seed: int = 0,
+) -> Backtest:
+    """Score models on the past: at each cutoff they see only what was known then.
+
+    Parameters
+    ----------
+    history, freq, known_future, past_only, static, n_paths, seed
+        As in `forecast`.
+    models
+        Names of models.
+    horizon
+        Periods after each cutoff.
+    n_cutoffs, step
+        Number of cutoffs, and periods between them; None puts one horizon between.
+
+    Returns
+    -------
+    Backtest
+        ``.scores``, a row for each model and cutoff, and ``.summary()``, a row for each model.
+
+    >>> from datetime import date, timedelta
+    >>> days = [date(2026, 1, 1) + timedelta(days=n) for n in range(120)]
+    >>> history = {"unique_id": ["beans"] * 120, "ds": days, "y": [float(4 + (d.weekday() == 5)) for d in days]}
+    >>> done = backtest(history, horizon=7, n_cutoffs=2)
+    >>> sorted(done.summary()["model"])
+    ['auto', 'seasonal_naive']
+    """
+    panel = _panel(history, freq, known_future, past_only, static)
+    return run_backtest(
+        panel, list(models), horizon=horizon, n_cutoffs=n_cutoffs, step=step, n_paths=n_paths, seed=seed
+    )
+
+
+def _panel(history: Any, freq: str, known_future: Any, past_only: Sequence[str] | None, static: Any) -> Panel:
+    """Return the panel of a frame; a panel is taken as it is and has to bring its own covariates."""
+    if not isinstance(history, Panel):
+        return Panel.from_long(history, freq=freq, known_future=known_future, past_only=past_only, static=static)
+    beside = {"known_future": known_future, "past_only": past_only, "static": static}
+    for name, given in beside.items():
+        if given is not None:
+            raise ParameterError(
+                f"{name} was given beside a Panel, which brings its own; give it to Panel.from_long or Panel.from_wide"
+            )
+    return history
+
+
+class Store:
+    """A shop's database, opened from Python; what the command line does, with frames instead of tables.
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Store.open(f"{folder.name}/shop.db") as store:
+    ...     store.products().height
+    0
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, app: App) -> None:
+        """Wrap an open app; `Store.open` makes both."""
+        self.app = app
+
+    @classmethod
+    def open(cls, path: str | Path | None = None, **settings: Any) -> Store:
+        """Open the database ``path``, made where there is none.
+
+        Parameters
+        ----------
+        path
+            None takes the setting.
+        settings
+            Settings by name, such as ``service_level=0.9``; they win over the environment.
+        """
+        return cls(open_app(path, **settings))
+
+    def close(self) -> None:
+        """Close the database."""
+        self.app.close()
+
+    def __enter__(self) -> Store:
+        """Return the store itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Name the file."""
+        return f"Store({str(self.app.settings.database)!r})"
+
+    # ------------------------------------------------------------------ data
+
+    def import_files(self, *paths: str | Path, date_order: str | None = None, warehouse: str | None = None) -> Imported:
+        """Import files; see `shelfwise.services.importing.import_files`. A second time changes nothing."""
+        return importing.import_files(self.app, paths, date_order=date_order, warehouse=warehouse)
+
+    def demand(self) -> Demand:
+        """Return the panel of the store with what was decided in making it."""
+        return demand.load(self.app)
+
+    def panel(self) -> Panel:
+        """Return the daily demand of the live series."""
+        return demand.load(self.app).live(self.app.settings.live_days).panel
+
+    def products(self) -> pl.DataFrame:
+        """Return the products, with stock on hand where it is known."""
+        return catalogue.products(self.app)
+
+    def suppliers(self) -> pl.DataFrame:
+        """Return the suppliers, with stated and measured lead times."""
+        return catalogue.suppliers(self.app)
+
+    def check(self) -> pl.DataFrame:
+        """Return what is missing or odd in the data, the most costly first."""
+        return health.check(self.app).to_frame()
+
+    # ------------------------------------------------------------------ forecasts
+
+    def forecast(
+        self, horizon: int | None = None, *, products: Sequence[str] | None = None, model: str | None = None
+    ) -> Forecast:
+        """Forecast the live series, or the named products."""
+        return predictions.forecast(self.app, horizon=horizon, products=products, model=model).forecast
+
+    def backtest(
+        self, models: Sequence[str] | None = None, *, horizon: int | None = None, n_cutoffs: int = 4
+    ) -> Backtest:
+        """Score models on the store's own past."""
+        return predictions.backtest(self.app, models=models, horizon=horizon, cutoffs=n_cutoffs)
+
+    # ------------------------------------------------------------------ orders
+
+    def plan(self, *, service_level: float | None = None, save: bool = True) -> Plan:
+        """Return the order proposal: ``.orders`` by supplier, ``.lines`` with their arithmetic."""
+        return planning.make_plan(self.app, service_level=service_level, save=save)
+
+    def orders(self) -> pl.DataFrame:
+        """Return the proposed lines that wait for a decision, the most urgent first."""
+        return self.plan().open_lines
+
+    def why(self, product: str) -> list[Explanation]:
+        """Explain a product's lines, one for each warehouse."""
+        return explaining.explain(self.app, product)
+
+    def approve(self, *what: str) -> list[str]:
+        """Approve lines, suppliers or ``"all"``; return the numbers of the drafted purchase orders."""
+        return [made.number for made in decisions.approve(self.app, self.plan(), what)]
+
+    def edit(self, quantities: Mapping[str, float], *, reason: str) -> int:
+        """Order other quantities, by line; return how many lines changed."""
+        return decisions.edit(self.app, self.plan(), quantities, reason)
+
+    def purchase_orders(self, status: str | None = None) -> pl.DataFrame:
+        """Return purchase order lines, of all orders or of those in one state."""
+        return ordering.purchase_orders(self.app, status=status)
+
+    def receive(
+        self, number: str, quantities: Mapping[str, float] | None = None, *, received_on: date | None = None
+    ) -> pl.DataFrame:
+        """Book a delivery of a purchase order, in full unless quantities are given; return the receipts."""
+        return ordering.receive(self.app, number, quantities, received_on).booked
