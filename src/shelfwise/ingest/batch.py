@@ -90,7 +90,8 @@ def read(
         tell(f"looking at {masked(Path(path).name)}", number, steps)
         found.append(_recognise(open_source(Path(path), _is_known_header)))
     sieves: dict[str, dict[str, list[Sieve]]] = {}
-    for number, item in enumerate(found):
+    for number in range(len(paths)):
+        item = found.pop(0)  # and with it, once it is loaded, the text of the file
         tell(f"reading {item.source.file}", len(paths) + number, steps)
         table = load(item.source, item.match.mapping, item.match.numeric)
         sieve = Sieve(table, date_order=date_order, today=today, timezone=timezone)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -198,7 +198,8 @@ def _load_text(source: Source, layout: detect.Layout, mapping: dict[str, str], n
         *(pl.col(f"f{position}").alias(header) for header, position in zip(numeric, numbers, strict=True)),
         pl.Series(LINE, found.lines),
     )
-    return Table(source, frame, mapping, found.bad, tuple(numeric))
+    loaded = replace(source, data=b"")  # the text has served
+    return Table(loaded, frame, mapping, found.bad, tuple(numeric))
 
 
 def _joined(data: bytes, found: detect.Records) -> bytes:

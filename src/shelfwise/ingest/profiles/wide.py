@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from shelfwise.domain.errors import FileRefused
+from shelfwise.domain.frames import MOVEMENTS
 from shelfwise.ingest.profiles.base import Options, Part, Role, column, movements_frame
-from shelfwise.ingest.profiles.daily import drop_repeats, from_sieve, sale_or_return
+from shelfwise.ingest.profiles.daily import from_sieve, sale_or_return
 from shelfwise.ingest.profiles.long import price_changes
 from shelfwise.ingest.quality import Sieve
 
@@ -68,36 +69,50 @@ class Wide:
         calendar, events = _calendar(calendars[0])
         receipts = [calendars[0].receipt(self.name, CALENDAR.name)]
         frames: dict[str, pl.DataFrame] = {"calendar_events": events}
-        priced: list[pl.DataFrame] = []
+        priced = _no_prices()
         for sieve in prices:
-            priced.append(_prices(sieve, calendar, options))
+            priced = pl.concat([priced, _prices(sieve, calendar, options)])
             receipts.append(sieve.receipt(self.name, PRICES.name))
-        melted = [_melted(sieve, number, calendar, options) for number, sieve in enumerate(sales)]
-        cells = pl.concat([cells for cells, _ in melted])
-        begun = pl.concat([begun for _, begun in melted])
-        rows = _with_price(cells, priced[0] if priced else None)
-        rows = sale_or_return(_once(sales, rows))
-        by_file = dict(rows.group_by("file").len().iter_rows())
+        rows, begun = _no_rows(), []
         for number, sieve in enumerate(sales):
-            sieve.facts["cells that become movements"] = by_file.get(number, 0)
+            cells, began = _melted(sieve, number, calendar, priced, options)
+            if rows.height:
+                # The evaluation table of the M5 repeats the validation table and goes on: a cell counts once.
+                cells = cells.join(rows.select("line_id"), on="line_id", how="anti", maintain_order="left")
+            sieve.facts["cells that become movements"] = cells.height
             receipts.append(sieve.receipt(self.name, SALES.name))
-        if priced:
-            frames["prices"] = price_changes(pl.concat(priced))
-            begun = begun.join(
-                priced[0].group_by("product").agg(pl.col("occurred_at").dt.date().min().alias("priced_on")),
+            rows = pl.concat([rows, cells])
+            begun.append(began)
+        begins = pl.concat(begun)
+        if prices:
+            frames["prices"] = price_changes(priced)
+            begins = begins.join(
+                priced.group_by("product").agg(pl.col("occurred_at").dt.date().min().alias("priced_on")),
                 on="product", how="left",
             ).with_columns(pl.max_horizontal("launched_on", "priced_on").alias("launched_on"))  # fmt: skip
         first = calendar["date"].min()
         late = pl.when(pl.col("launched_on") > pl.lit(first)).then(pl.col("launched_on"))
-        products = begun.group_by("product", maintain_order=True).agg(
+        products = begins.group_by("product", maintain_order=True).agg(
             pl.col("category").first(), pl.col("brand").first(), late.min().alias("launched_on")
         )
         frames |= {
             "movements": movements_frame(rows, self.name),
             "products": products,
-            "warehouses": begun.select("warehouse").unique().sort("warehouse"),
+            "warehouses": begins.select("warehouse").unique().sort("warehouse"),
         }
         return Part(frames, tuple(receipts))
+
+
+def _no_prices() -> pl.DataFrame:
+    text, money = pl.String, pl.Float64
+    return pl.DataFrame(
+        schema={"product": text, "warehouse": text, "unit_price": money, "occurred_at": pl.Datetime("us")}
+    )
+
+
+def _no_rows() -> pl.DataFrame:
+    columns = ("kind", "occurred_at", "product", "warehouse", "quantity", "unit_price")
+    return pl.DataFrame(schema={"line_id": pl.String, **{name: MOVEMENTS.columns[name].dtype for name in columns}})
 
 
 def _refuse_without(sales: Sequence[Sieve], calendars: Sequence[Sieve], prices: Sequence[Sieve]) -> None:
@@ -156,8 +171,10 @@ def _prices(sieve: Sieve, calendar: pl.DataFrame, options: Options) -> pl.DataFr
     return rows.filter(sieve.kept).join(starts, on="week", how="inner").drop("week")
 
 
-def _melted(sieve: Sieve, file: int, calendar: pl.DataFrame, options: Options) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the cells other than zero as rows, and per row of the table its product and first filled day."""
+def _melted(
+    sieve: Sieve, file: int, calendar: pl.DataFrame, prices: pl.DataFrame, options: Options
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the cells other than zero as movements, and per row of the table its product and first filled day."""
     product = sieve.code("product")
     days = [name for name in sieve.frame.columns if name.startswith("d_")]
     dates = dict(calendar.select("d", "date").iter_rows())
@@ -178,19 +195,23 @@ def _melted(sieve: Sieve, file: int, calendar: pl.DataFrame, options: Options) -
         "category": _text_or(sieve, "category", None),
         "brand": _text_or(sieve, "brand", None),
     }
+    place = pl.DataFrame({"product": product, "warehouse": columns["warehouse"]})
+    again = ~place.select(pl.struct("product", "warehouse").is_first_distinct()).to_series()
+    sieve.reject(again, "product", "is a second row for the same product and store; the first one counts")
     rows = from_sieve(sieve, file, {**columns, **values})
     when = pl.Series([dates[day] for day in days]).cast(pl.Datetime("us"))
-    blocks, filled = [], []
+    blocks, filled = [_no_rows()], []
     for start in range(0, rows.height, BLOCK):
         block = rows.slice(start, BLOCK)
         cells = block.select(days).to_numpy()  # [rows of the block, days]
+        given = ~np.isnan(cells)
+        filled.append(np.where(given.any(axis=1), np.argmax(given, axis=1), -1))
         at, day = np.nonzero(np.nan_to_num(cells))
-        filled.append(np.where(~np.isnan(cells).all(axis=1), np.argmax(~np.isnan(cells), axis=1), -1))
-        blocks.append(
-            block.select("file", "row", "product", "warehouse")[at].with_columns(
-                when.gather(day).alias("occurred_at"), pl.Series("quantity", cells[at, day]).cast(pl.Float64)
-            )
+        sold = block.select("product", "warehouse")[at].with_columns(
+            when.gather(day).alias("occurred_at"), pl.Series("quantity", cells[at, day]).cast(pl.Float64)
         )
+        here = prices.join(block.select("product", "warehouse"), on=["product", "warehouse"], how="semi")
+        blocks.append(_movements(sold, here))
     first = np.concatenate(filled) if filled else np.zeros(0, dtype=np.int64)
     begun = rows.select("product", "warehouse", "category", "brand").with_columns(
         when.dt.date().gather(np.maximum(first, 0)).alias("launched_on")
@@ -198,10 +219,23 @@ def _melted(sieve: Sieve, file: int, calendar: pl.DataFrame, options: Options) -
     return pl.concat(blocks), begun.filter(pl.Series(first >= 0))
 
 
+def _movements(sold: pl.DataFrame, prices: pl.DataFrame) -> pl.DataFrame:
+    """Return the cells of one block with id, kind and the price of their week."""
+    priced = sold.sort("occurred_at").join_asof(
+        prices.sort("occurred_at"), on="occurred_at", by=["product", "warehouse"], strategy="backward",
+        check_sortedness=False,
+    )  # fmt: skip
+    day = pl.col("occurred_at").dt.strftime("%Y-%m-%d")
+    key = pl.concat_str("product", "warehouse", day, separator="|").alias("line_id")
+    return sale_or_return(priced.with_columns(key)).select(_no_rows().columns)
+
+
 def _day_column(sieve: Sieve, name: str) -> pl.Series:
-    if sieve.frame[name].dtype == pl.Float32:
-        return sieve.frame[name]
-    return sieve.number(name).cast(pl.Float32)
+    cells = sieve.frame[name]
+    if cells.dtype != pl.Float32:
+        return sieve.number(name).cast(pl.Float32)
+    sieve.reject(cells.is_infinite(), name, "is not a number")
+    return cells
 
 
 def _text_or(sieve: Sieve, field: str, default: str | None) -> pl.Series:
@@ -209,22 +243,3 @@ def _text_or(sieve: Sieve, field: str, default: str | None) -> pl.Series:
         cells = sieve.text(field)
         return cells if default is None else cells.fill_null(default)
     return pl.repeat(default, sieve.frame.height, dtype=pl.String, eager=True)
-
-
-def _once(sieves: Sequence[Sieve], rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each cell once: the evaluation table of the M5 repeats the validation table and goes on."""
-    day = pl.col("occurred_at").dt.strftime("%Y-%m-%d")
-    rows = rows.with_columns(pl.concat_str("product", "warehouse", day, separator="|").alias("line_id"))
-    if len(sieves) == 1:
-        return drop_repeats(sieves, rows) if rows["line_id"].n_unique() != rows.height else rows
-    return rows.unique("line_id", keep="first", maintain_order=True)
-
-
-def _with_price(cells: pl.DataFrame, prices: pl.DataFrame | None) -> pl.DataFrame:
-    """Add the price of the week to each cell."""
-    if prices is None:
-        return cells.with_columns(pl.lit(None, dtype=pl.Float64).alias("unit_price"))
-    return cells.sort("occurred_at").join_asof(
-        prices.sort("occurred_at"), on="occurred_at", by=["product", "warehouse"], strategy="backward",
-        check_sortedness=False,
-    )  # fmt: skip
