@@ -123,7 +123,7 @@ def score(window: Window, forecast: Forecast, season: int) -> dict[str, float]:
     longest = int(window.past.lengths.max())
     absolute, squared = metrics.naive_scales(window.past.window(longest), season)
     paths = forecast.paths
-    whole = scored.all(axis=1, keepdims=True)  # [N, 1]
+    whole: npt.NDArray[np.bool_] = np.all(scored, axis=1, keepdims=True)  # [N, 1]
     totals = actual.sum(axis=1, keepdims=True)  # [N, 1] units over the horizon
     return {
         "wql": metrics.wql(actual, quantiles, levels, scored),

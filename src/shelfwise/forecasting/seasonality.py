@@ -103,14 +103,22 @@ def moving_level(numerator: Floats, denominator: Floats, length: int) -> Floats:
     """
     n, periods = numerator.shape
     length = min(length, periods)
-    low = np.clip(np.arange(periods) - length // 2, 0, periods - length)
-    sums = []
-    for values in (numerator, denominator):
-        running = np.zeros((n, periods + 1), dtype=values.dtype)
-        np.cumsum(values, axis=1, out=running[:, 1:])
-        sums.append(running[:, low + length] - running[:, low])
-    top, bottom = sums
-    return np.where(bottom > 1e-9, top / np.maximum(bottom, 1e-9), 0.0)
+    top, bottom = (_window_sums(values, length) for values in (numerator, denominator))  # [N, T - length + 1]
+    np.maximum(bottom, 1e-9, out=bottom)
+    inner = np.divide(top, bottom, out=top)
+    level = np.empty((n, periods), dtype=inner.dtype)
+    first = length // 2
+    level[:, :first] = inner[:, :1]
+    level[:, first : first + inner.shape[1]] = inner
+    level[:, first + inner.shape[1] :] = inner[:, -1:]
+    return level
+
+
+def _window_sums(values: Floats, length: int) -> Floats:
+    running = np.cumsum(values, axis=1)
+    sums: Floats = running[:, length - 1 :].copy()
+    sums[:, 1:] -= running[:, :-length]
+    return sums
 
 
 def bin_sums(values: Floats, index: Integers, length: int) -> Floats:
@@ -119,12 +127,7 @@ def bin_sums(values: Floats, index: Integers, length: int) -> Floats:
     >>> bin_sums(np.array([[1.0, 2.0, 4.0]]), np.array([[0, 1, 0]]), 2).tolist()
     [[5.0, 2.0]]
     """
-    n, periods = values.shape
-    if len(index) == 1:
-        places = np.zeros((periods, length), dtype=values.dtype)
-        places[np.arange(periods), index[0]] = 1.0
-        sums: Floats = values @ places
-        return sums
+    n = len(values)
     flat = (index + length * np.arange(n)[:, None]).reshape(-1)
     counted = np.bincount(flat, weights=values.reshape(-1), minlength=n * length).astype(np.float64)
     return counted.reshape(n, length)

@@ -8,7 +8,9 @@ such as promotions are shrunk to the category's. Censored and missing periods we
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -22,10 +24,11 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
-from shelfwise.domain.paths import Dependence, draw_paths, keyed_generator
+from shelfwise.domain.paths import Dependence, draw_paths
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.seasonality import (
     FLOOR,
+    RECENT_CYCLES,
     bin_sums,
     cycle_shape,
     moving_level,
@@ -42,10 +45,11 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
 VERSION: Final = "1"
-ROWS_PER_BLOCK: Final = 4096  # series worked on at once: a few hundred megabytes at most
+ROWS_PER_BLOCK: Final = 1024  # series worked on at once: their arrays stay near the processor
 YEAR_STRENGTHS: Final = (0.0, 0.5, 1.0)
 WIDTHS: Final = (0.3, 0.45, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8, 2.4, 3.4, 5.0, 8.0)
 LONGEST_YEARS: Final = 5  # a yearly shape is read off the last five
+WIDTH_ROWS, TOTAL_ROWS = 4500, 900  # held-out windows that widths, and the dependence over time, are chosen on
 OPTIMISM: Final = 0.08  # widths are chosen on the windows the mix was fitted to, so they come out this much narrow
 SUM_ROWS: Final = 0.3  # how firmly the weights of a mix sum to 1, as a share of the data's own pull
 CLASSES: Final = 5  # classes of level with a width of their own
@@ -63,8 +67,9 @@ class BaseLevel:
     ----------
     half_lives
         Half-lives of the decayed means, in short seasons' worth of time: periods for days, see `_half_lives`.
-    history_years
-        Years of history that are looked at, at least 1.
+    history_days
+        Days of history that levels and weekday shapes of daily and finer series are read off, at least 28; weeks and
+        months look at three and five years.
     sample
         Series the pooled quantities are measured on, chosen by a hash of their ids; at least 50.
     cutoffs
@@ -77,14 +82,14 @@ class BaseLevel:
 
     name: str = field(default="base_level", init=False)
     half_lives: tuple[float, ...] = (1.0, 3.0, 7.0, 14.0, 30.0, 90.0)
-    history_years: float = 3.0
+    history_days: int = 400
     sample: int = 4000
     cutoffs: int = 3
 
     def __post_init__(self) -> None:
         if not self.half_lives or min(self.half_lives) <= 0:
             raise ParameterError(f"half_lives must be above 0 periods, got {self.half_lives}")
-        for name, low in (("history_years", 1), ("sample", 50), ("cutoffs", 1)):
+        for name, low in (("history_days", 28), ("sample", 50), ("cutoffs", 1)):
             if getattr(self, name) < low:
                 raise ParameterError(f"{name} must be at least {low}, got {getattr(self, name)}")
 
@@ -92,7 +97,7 @@ class BaseLevel:
         """Return a predictor with shapes, mix, widths and persistence measured on ``panel``."""
         pool = _sample(panel, self.sample)
         groups = _Groups.of(pool)
-        start = _Fitted.default(panel.freq, self.half_lives, self.history_years, groups, panel.is_count)
+        start = _Fitted.default(pool, self.half_lives, self.history_days, groups)
         fitted = _choose(pool, groups, start, self.cutoffs)
         return BaseLevelPredictor(fitted)
 
@@ -116,9 +121,13 @@ class BaseLevelPredictor:
             raise ModelError(f"fitted on periods of {self.fitted.freq}, asked for {panel.freq}; fit on such a panel")
         mean = np.empty((panel.n_series, horizon))
         variance = np.empty((panel.n_series, horizon))
-        for rows, block in _blocks(panel, self.fitted, horizon):
-            parts = _decompose(block, self.fitted, horizon)
-            mean[rows], variance[rows] = _moments(parts, self.fitted)
+
+        def fill(low: int) -> None:
+            rows, block = _block(panel, self.fitted, low, horizon)
+            mean[rows], variance[rows] = _moments(_decompose(block, self.fitted, horizon), self.fitted)
+
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+            list(pool.map(fill, range(0, panel.n_series, ROWS_PER_BLOCK)))
         return Forecast(
             series=panel.series,
             starts=panel.ends,
@@ -214,14 +223,13 @@ class _Fitted:
     dependence: Dependence
 
     @classmethod
-    def default(
-        cls, freq: Frequency, half_lives: tuple[float, ...], years: float, groups: _Groups, is_count: bool
-    ) -> _Fitted:
+    def default(cls, pool: Panel, half_lives: tuple[float, ...], days: int, groups: _Groups) -> _Fitted:
+        freq, is_count, n_groups = pool.freq, pool.is_count, len(groups)
         lives = np.asarray(half_lives) * _pace(freq)
-        n_groups = len(groups)
         start = np.full(len(lives) + 1, 1.0 / (len(lives) + 1))
-        longest = max(cycle.periods(freq) for cycle in short_cycles(freq)) * 20 if short_cycles(freq) else 0
-        window = max(int(years * freq.periods_per_year), longest) if freq.is_daily_or_longer else longest
+        wanted = freq.periods(days) if freq.unit not in ("w", "mo") else freq.periods_per_year * _YEARS[freq.unit]
+        cycles = [RECENT_CYCLES * cycle.periods(freq) for cycle in short_cycles(freq)]
+        window = int(min(max(wanted if freq.is_daily_or_longer else 0, *cycles, 28), pool.lengths.max()))
         return cls(
             freq=freq,
             is_count=is_count,
@@ -293,6 +301,9 @@ _ARRAY_FIELDS: Final = (
 )
 
 
+_YEARS: Final = {"w": 3, "mo": 5}  # years of weeks and months that levels and own seasons are read off
+
+
 def _pace(freq: Frequency) -> float:
     """Return periods per day of shop life, as half-lives in days are too short for weeks and months."""
     if freq.unit in ("w", "mo"):
@@ -322,14 +333,15 @@ class _Block:
 
 def _blocks(panel: Panel, fitted: _Fitted, future: int) -> Iterator[tuple[Integers, _Block]]:
     """Yield blocks of at most `ROWS_PER_BLOCK` series, and their rows in the panel."""
-    codes = fitted.groups.codes(panel)
     for low in range(0, panel.n_series, ROWS_PER_BLOCK):
-        rows = np.arange(low, min(low + ROWS_PER_BLOCK, panel.n_series))
-        yield rows, _block(panel.select(rows), fitted, codes[rows], future)
+        yield _block(panel, fitted, low, future)
 
 
-def _block(panel: Panel, fitted: _Fitted, codes: Integers, future: int) -> _Block:
-    length = int(np.clip(panel.lengths.max(initial=1), 1, fitted.window))
+def _block(whole: Panel, fitted: _Fitted, low: int, future: int) -> tuple[Integers, _Block]:
+    """Return the block of series that begins at row ``low``, and its rows."""
+    rows = np.arange(low, min(low + ROWS_PER_BLOCK, whole.n_series))
+    panel = whole.select(rows)
+    length = fitted.window  # never the chunk's own longest: sums must not depend on the company a series is in
     values = panel.window(length).astype(np.float64)
     seen = panel.available_window(length)
     starts = panel.ends - length
@@ -346,7 +358,7 @@ def _block(panel: Panel, fitted: _Fitted, codes: Integers, future: int) -> _Bloc
     values = np.where(seen, np.maximum(np.nan_to_num(values), 0.0), 0.0)
     ends = panel.ends[:1] if (panel.ends == panel.ends[0]).all() else panel.ends
     ordinals = ends[:, None] + np.arange(-length, 0)
-    return _Block(values, seen.astype(np.float64), ordinals, flags, opened, codes)
+    return rows, _Block(values, seen.astype(np.float64), ordinals, flags, opened, fitted.groups.codes(panel))
 
 
 # ---------------------------------------------------------------------- decomposition
@@ -457,7 +469,8 @@ def _decayed_means(block: _Block, season: Floats, fitted: _Fitted) -> tuple[Floa
     known = weight.sum(axis=1)
     prior = fitted.prior_periods[block.groups]
     long_run = (block.values.sum(axis=1) + prior * fitted.prior_level[block.groups]) / (known + prior)
-    top, bottom = block.values @ decay, weight @ decay
+    # einsum, not matmul: a matrix product may round a row differently in another chunk
+    top, bottom = (np.einsum("nt,tk->nk", x, decay) for x in (block.values, weight))
     lean = 0.5  # a decayed mean that has seen nothing lately is the long-run one
     means = (top + lean * long_run[:, None]) / (bottom + lean)
     return np.concatenate([means, long_run[:, None]], axis=1), known
@@ -609,7 +622,9 @@ def _measure(panel: Panel, start: _Fitted, strength: float = 0.0) -> _Fitted:
         fitted = replace(fitted, lifts=_pooled_lifts(blocks, fitted))
         fitted = replace(fitted, cycle_shapes=_pooled_cycles(blocks, fitted))
     if strength:
-        fitted = replace(fitted, year_shape=_pooled_year(blocks, fitted), year_strength=strength)
+        years = int(min(LONGEST_YEARS * fitted.freq.periods_per_year, panel.lengths.max()))
+        longer = [block for _, block in _blocks(panel, replace(fitted, window=years), 0)]
+        fitted = replace(fitted, year_shape=_pooled_year(longer, fitted), year_strength=strength)
     return _priors(blocks, fitted)
 
 
@@ -844,9 +859,7 @@ def _widths(held: list[_Held], tuned: _Fitted) -> Floats:
     low = np.concatenate([[0], tuned.buckets[:-1]])
     losses = np.zeros((*tuned.widths.shape, len(WIDTHS)))
     for h in held:
-        rows = np.flatnonzero(h.scored.any(axis=1))
-        if len(rows) > 1500:  # a width needs no more than this to be told from its neighbour
-            rows = rows[keyed_generator(0, "widths").permutation(len(rows))[:1500]]
+        rows = _some(np.flatnonzero(h.scored.any(axis=1)), WIDTH_ROWS // len(held))
         classes = _classes(h.parts, tuned)[rows]
         for i, width in enumerate(WIDTHS):
             mean, variance = h.under(replace(tuned, widths=np.full(tuned.widths.shape, width)))
@@ -862,6 +875,11 @@ def _widths(held: list[_Held], tuned: _Fitted) -> Floats:
     leaning = losses / size + 0.25 * pooled / pooled.mean()  # each class leans a quarter on what fits all
     chosen: Floats = np.asarray(WIDTHS)[leaning.argmin(axis=2)] * (1.0 + OPTIMISM)
     return chosen
+
+
+def _some(rows: Integers, most: int) -> Integers:
+    """Return at most about ``most`` of the rows, evenly spread: no more are needed to tell neighbours apart."""
+    return rows[:: max(1, len(rows) // max(1, most))]
 
 
 def _loss(held: list[_Held], tuned: _Fitted) -> float:
@@ -896,9 +914,8 @@ def _dependence(held: list[_Held], tuned: _Fitted) -> Dependence:
     world = float(np.clip(top / pairs, 0.0, 0.4)) if pairs > 500 else 0.0
     losses = np.zeros(len(SHARES))
     for h in held:
-        whole = np.flatnonzero(h.scored.all(axis=1))
-        rows = whole[keyed_generator(0, "totals").permutation(len(whole))[:300]]
-        if len(rows) < 20:
+        rows = _some(np.flatnonzero(h.scored.all(axis=1)), TOTAL_ROWS // len(held))
+        if not len(rows):
             continue
         mean, variance = h.under(tuned)
         marginals = Marginals(mean[rows], variance[rows], tuned.is_count)
