@@ -46,7 +46,7 @@ def append_movements(
     """
     target = tables.stock_movements
     with staged(connection, "movements", frame) as batch:
-        rows = batch.table.c
+        rows = batch.columns
         _check_signs(connection, batch)
         source_ids = code_ids(connection, tables.sources, batch.codes["source"])
         product_ids = code_ids(connection, tables.products, batch.codes["product"])
@@ -136,9 +136,9 @@ def sales_span(connection: Connection) -> tuple[date, date] | None:
 
 
 def _check_signs(connection: Connection, batch: Staged) -> None:
-    rows = batch.table.c
+    rows = batch.columns
     signed = rows["kind"].in_(("adjustment", "transfer"))
-    query = select(rows["source"], rows["line_id"], rows["kind"], rows["quantity"])
+    query = select(rows["source"], rows["line_id"], rows["kind"], rows["quantity"]).select_from(batch.table)
     bad = connection.execute(query.where(rows["quantity"] < 0, ~signed).limit(1)).first()
     if bad is not None:
         source = batch.codes["source"][bad[0]]
