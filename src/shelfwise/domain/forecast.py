@@ -10,10 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +28,11 @@ from shelfwise.domain.marginals import Marginals, check_levels
 from shelfwise.domain.paths import Dependence, draw_paths
 
 Floats = npt.NDArray[np.floating[Any]]
+
+_UNREADABLE: Final = (  # what numpy, zip, JSON and the types raise on bytes that were cut or changed
+    ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, MemoryError, OverflowError,
+    struct.error, zipfile.BadZipFile, zlib.error, pl.exceptions.PolarsError,
+)  # fmt: skip
 
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -86,6 +94,8 @@ class Forecast:
     def __post_init__(self) -> None:
         if (self.marginals is None) == (self.drawn is None):
             raise ParameterError("a forecast holds either marginals or drawn paths, not both and not neither")
+        if self.n_paths < 2:
+            raise ParameterError(f"n_paths must be at least 2, got {self.n_paths}")
         n = self._body.shape[0]
         if n != self.series.height or n != len(self.starts):
             raise ParameterError(
@@ -182,7 +192,7 @@ class Forecast:
         ParameterError
             More periods than were forecast.
         """
-        if isinstance(periods, int):
+        if isinstance(periods, (int, np.integer)):
             if not 1 <= periods <= self.horizon:
                 raise ParameterError(
                     f"total over {periods} periods needs 1 to {self.horizon}; forecast at least {periods} periods"
@@ -237,8 +247,8 @@ class Forecast:
         """Return the compact form as bytes (arrays and JSON, no code), from which the same paths are drawn again."""
         if self.marginals is not None:
             arrays = {
-                "mean": self.marginals.mean.astype(np.float32),
-                "variance": self.marginals.variance.astype(np.float32),
+                "mean": np.asarray(self.marginals.mean),  # as they are: rounded ones would draw other paths
+                "variance": np.asarray(self.marginals.variance),
             }
         else:
             assert self.drawn is not None  # noqa: S101 - see __post_init__
@@ -291,5 +301,5 @@ class Forecast:
                 dependence=Dependence(**header["dependence"]),
                 drawn=arrays.get("drawn"),
             )
-        except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        except _UNREADABLE as error:
             raise DataError(f"stored forecast cannot be read: {error}; publish the plan again") from error

@@ -1,0 +1,175 @@
+"""Forecasts: views of one set of paths, kept and read back."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+
+from shelfwise.domain.calendar import Frequency
+from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.domain.forecast import Forecast, Provenance
+from shelfwise.domain.marginals import Marginals
+from shelfwise.domain.paths import Dependence
+
+DAILY = Frequency.parse("1d")
+START = DAILY.ordinal("2026-11-21")
+
+
+def forecast(n=3, horizon=5, is_count=True, freq=DAILY, **given):
+    rng = np.random.default_rng(n)
+    mean = rng.gamma(2.0, 3.0, (n, horizon))
+    series = {"unique_id": [f"p{i}" for i in range(n)], "category": [["x", "y"][i % 2] for i in range(n)]}
+    until = dt.datetime(2026, 11, 20)  # noqa: DTZ001 - shop time is naive
+    base = {
+        "series": pl.DataFrame(series),
+        "starts": np.full(n, freq.ordinal("2026-11-21")),
+        "freq": freq,
+        "provenance": Provenance("made_up", "1", until, 7, ("a note",)),
+        "n_paths": 60,
+        "marginals": Marginals(mean, mean * 1.7, is_count),
+        "dependence": Dependence(0.2, 0.3),
+    }
+    return Forecast(**(base | given))
+
+
+def drawn():
+    compact = forecast()
+    return forecast(marginals=None, drawn=compact.paths)
+
+
+@pytest.fixture(params=["compact", "measured", "drawn"])
+def each_form(request):
+    return {"compact": forecast, "measured": lambda: forecast(is_count=False), "drawn": drawn}[request.param]()
+
+
+def test_views_have_the_shapes_they_promise(each_form):
+    assert each_form.paths.shape == (3, 60, 5)
+    assert each_form.mean().shape == (3, 5)
+    assert each_form.quantiles([0.1, 0.5]).shape == (3, 5, 2)
+    assert each_form.total().shape == (3, 60)
+    assert each_form.moments().shape == (3, 5)
+    assert (len(each_form), each_form.horizon) == (3, 5)
+    assert repr(each_form) == "Forecast(3 series x 5 periods of 1d, 60 paths, model made_up 1)"
+
+
+def test_a_frame_has_one_row_for_each_series_and_period(each_form):
+    frame = each_form.to_frame([0.1, 0.5, 0.975])
+    assert frame.columns == ["unique_id", "ds", "mean", "q0.1", "q0.5", "q0.975"]
+    assert frame.height == 15
+    assert frame["ds"].dtype == pl.Date
+    assert frame["ds"][:5].to_list() == [dt.date(2026, 11, 21 + i) for i in range(5)]
+    assert frame["unique_id"].to_list() == [f"p{i}" for i in range(3) for _ in range(5)]
+    np.testing.assert_allclose(frame["q0.975"].to_numpy(), each_form.quantiles([0.975]).reshape(-1))
+
+
+def test_hours_are_labelled_by_moments():
+    frame = forecast(freq=Frequency.parse("1h")).to_frame()
+    assert frame["ds"].dtype == pl.Datetime("us")
+    assert frame["ds"][1] == dt.datetime(2026, 11, 21, 1)  # noqa: DTZ001 - shop time is naive
+
+
+def test_a_total_sums_the_paths_and_not_the_quantiles(each_form):
+    np.testing.assert_allclose(each_form.total(3), each_form.paths[:, :, :3].sum(axis=2))
+    np.testing.assert_allclose(each_form.total(), each_form.paths.sum(axis=2))
+    np.testing.assert_allclose(each_form.total(slice(1, 4)), each_form.paths[:, :, 1:4].sum(axis=2))
+    np.testing.assert_allclose(each_form.total(np.int64(2)), each_form.total(2))
+
+
+@pytest.mark.parametrize("periods", [0, 6, -1])
+def test_a_total_over_more_than_the_horizon_is_refused_with_the_way_out(each_form, periods):
+    with pytest.raises(ParameterError, match=f"total over {periods} periods needs 1 to 5; forecast at least"):
+        each_form.total(periods)
+
+
+def test_selected_series_keep_their_paths(each_form):
+    chosen = each_form.select([2, 0])
+    np.testing.assert_array_equal(chosen.paths, each_form.paths[[2, 0]])
+    np.testing.assert_array_equal(chosen.quantiles(), each_form.quantiles()[[2, 0]])
+    assert chosen.ids.to_list() == ["p2", "p0"]
+    assert each_form.select(np.array([False, True, False])).ids.to_list() == ["p1"]
+
+
+def test_chunks_draw_the_paths_of_the_whole(each_form):
+    for n in (1, 2, 3, 9):
+        np.testing.assert_array_equal(np.concatenate([c.paths for c in each_form.chunks(n)]), each_form.paths)
+    with pytest.raises(ParameterError, match="at least 1 chunk, got 0"):
+        list(each_form.chunks(0))
+
+
+def test_more_paths_of_a_compact_forecast_hold_the_tail():
+    more = forecast().with_paths(2000)
+    assert more.paths.shape == (3, 2000, 5)
+    np.testing.assert_array_equal(more.mean(), forecast().mean())
+    np.testing.assert_allclose(np.quantile(more.paths, 0.99, axis=1), more.quantiles([0.99])[:, :, 0], atol=1)
+
+
+def test_a_model_that_drew_its_paths_cannot_give_more():
+    np.testing.assert_array_equal(drawn().with_paths(20).paths, drawn().paths[:, :20])
+    with pytest.raises(ParameterError, match="drew 60 paths, 61 were asked for; forecast again with n_paths=61"):
+        drawn().with_paths(61)
+
+
+def test_fewer_than_two_paths_are_refused_when_asked_for(each_form):
+    with pytest.raises(ParameterError, match="n_paths must be at least 2, got 1"):
+        each_form.with_paths(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"marginals": None}, "either marginals or drawn paths"),
+        ({"starts": np.zeros(2, dtype=np.int64)}, "3 forecasts do not fit 3 rows of series and 2 starts"),
+        ({"series": pl.DataFrame({"unique_id": ["a"]})}, "3 forecasts do not fit 1 rows"),
+        ({"marginals": None, "drawn": np.zeros((3, 9, 5), dtype=np.float32)}, r"must be \[N, 60, H\], got \[3, 9, 5\]"),
+        ({"n_paths": 1}, "n_paths must be at least 2, got 1"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(given, words):
+    with pytest.raises(ParameterError, match=words):
+        forecast(**given)
+
+
+def test_stored_bytes_draw_the_very_same_paths(each_form):
+    read = Forecast.from_bytes(each_form.to_bytes())
+    np.testing.assert_array_equal(read.paths, each_form.paths)
+    np.testing.assert_array_equal(read.mean(), each_form.mean())
+    np.testing.assert_array_equal(read.quantiles(), each_form.quantiles())
+    np.testing.assert_array_equal(read.moments(), each_form.moments())
+    assert (read.provenance, read.freq, read.dependence) == (
+        each_form.provenance,
+        each_form.freq,
+        each_form.dependence,
+    )
+    assert read.series.equals(each_form.series)
+
+
+def test_paths_read_back_are_the_same_on_a_grid_with_an_anchor_and_without_dates():
+    weekly = forecast(freq=Frequency.parse("W-SUN"), provenance=Provenance("m", "2"))
+    read = Forecast.from_bytes(weekly.to_bytes())
+    assert read.freq == weekly.freq
+    assert read.provenance == weekly.provenance
+
+
+def test_bytes_that_were_cut_or_changed_are_refused_as_data(each_form):
+    whole = each_form.to_bytes()
+    rng = np.random.default_rng(0)
+    spoilt = [whole[:cut] for cut in (0, 1, 10, 100, len(whole) // 2, len(whole) - 1)]
+    spoilt += [b"junk" * 100, b"PK\x03\x04" + b"\0" * 60]
+    for _ in range(150):
+        bent = bytearray(whole)
+        bent[rng.integers(len(bent))] ^= 1 << rng.integers(8)
+        spoilt.append(bytes(bent))
+    refused = [words for words in map(refusal, spoilt) if words]
+    assert all("publish the plan again" in words for words in refused)
+    assert len(refused) > len(spoilt) / 2  # some single bits of a zip archive are not read
+
+
+def refusal(payload):
+    try:
+        Forecast.from_bytes(payload)
+    except DataError as error:
+        return str(error)
+    return ""
