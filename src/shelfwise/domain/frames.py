@@ -127,14 +127,23 @@ class Frame:
         if cells.dtype == column.dtype:
             return cells
         try:
-            return cells.cast(column.dtype, strict=True)
+            cast = cells.cast(column.dtype, strict=True)
         except pl.exceptions.PolarsError as error:
-            loose = cells.cast(column.dtype, strict=False)
-            bad = (loose.is_null() & cells.is_not_null()).arg_true()
-            shown = f"row {bad[0]:,}: {cells[bad[0]]!r}" if len(bad) else str(cells.dtype)
-            raise DataError(
-                f"frame {self.name!r}, column {name!r}, {shown} cannot be read as {column.dtype}"
-            ) from error
+            try:
+                bad = (cells.cast(column.dtype, strict=False).is_null() & cells.is_not_null()).arg_true()
+            except pl.exceptions.PolarsError:  # the types themselves do not fit, whatever the cells
+                bad = cells.is_not_null().arg_true()
+            raise self._misread(cells, column, int(bad[0]) if len(bad) else 0) from error
+        lossy = _changed(cells, cast).arg_true()
+        if len(lossy):
+            raise self._misread(cells, column, int(lossy[0]))
+        return cast
+
+    def _misread(self, cells: pl.Series, column: Column, row: int) -> DataError:
+        return DataError(
+            f"frame {self.name!r}, column {cells.name!r}, row {row:,}: {cells[row]!r} ({cells.dtype}) cannot be read "
+            f"as {column.dtype} without loss; correct the cell or give the column as {column.dtype}"
+        )
 
     def _check_cells(self, frame: pl.DataFrame, name: str, column: Column) -> None:
         cells = frame[name]
@@ -147,6 +156,21 @@ class Frame:
         if not good.all():
             row = int((~good).arg_true()[0])
             raise DataError(f"frame {self.name!r}, column {name!r}, row {row:,}: {cells[row]!r} {column.rule_text}")
+
+
+def _changed(cells: pl.Series, cast: pl.Series) -> pl.Series:
+    """Return which cells say something else after the cast: 1.5 as a whole number, a moment as a day, 2 as a flag."""
+    source, target = cells.dtype, cast.dtype
+    given = cells.is_not_null()
+    if target.is_temporal() and not source.is_temporal():
+        return given  # a number is no date: nobody said since when it counts
+    if isinstance(source, pl.Datetime) and source.time_zone is not None:
+        return given  # shop time is naive, and which zone the shop is in is not known here
+    if target == pl.Date and isinstance(source, pl.Datetime):
+        return given & (cells != cast.cast(source))
+    if source.is_numeric() and (target.is_integer() or target == pl.Boolean):
+        return given & (cells != cast.cast(source))
+    return pl.repeat(value=False, n=len(cells), eager=True)
 
 
 _finite = Column(UNITS, rule=lambda c: c.is_finite(), rule_text="must be a finite number", meaning="units")
