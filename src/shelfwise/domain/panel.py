@@ -195,7 +195,7 @@ class Panel:
             raise PanelError(f"values must be [N, T], got {grid.ndim} dimensions; use values[None, :] for one series")
         n, periods = grid.shape
         frequency = Frequency.parse(freq)
-        moment = np.asarray([start], dtype="datetime64[us]")
+        moment = _start(start)
         frequency = frequency.anchored(moment)
         first = int(frequency.ordinals(moment)[0])
         seen = ~np.isnan(grid)
@@ -264,6 +264,9 @@ class Panel:
         _need(frame, ("unique_id", "ds", "y"), "history")
         if frame.height == 0:
             raise PanelError("history has no rows; give at least one observation")
+        if frame["unique_id"].null_count():
+            row = int(frame["unique_id"].is_null().arg_true()[0])
+            raise PanelError(f"history has no unique_id in row {row:,}; every row needs one")
         frame = frame.with_columns(pl.col("unique_id").cast(pl.String), _moment_column(frame, "history"))
         y = _number_column(frame, "y")
         future = None if known_future is None else to_polars(known_future, "known_future")
@@ -285,7 +288,7 @@ class Panel:
 
         available = None
         if "available" in frame.columns:
-            flags = _number_column(frame.with_columns(pl.col("available").cast(pl.Float64, strict=False)), "available")
+            flags = _number_column(frame, "available")
             available = layout.place(np.where(np.isnan(flags), 1.0, flags), 1.0) > 0
         table = _series_table({"unique_id": ids}, len(ids)) if static is None else _static_table(static, ids)
         return cls(
@@ -559,7 +562,7 @@ def to_polars(table: Any, name: str) -> pl.DataFrame:
     if isinstance(table, pl.LazyFrame):
         return table.collect()
     if isinstance(table, Mapping):
-        return pl.DataFrame({k: v if isinstance(v, pl.Series) else np.asarray(v) for k, v in table.items()})
+        return pl.DataFrame({name: _from_mapping(cells) for name, cells in table.items()})
     if type(table).__module__.partition(".")[0] == "pandas":
         # column by column through numpy, because polars needs pyarrow to read a pandas frame as a whole
         return pl.DataFrame({str(name): _from_pandas(table[name]) for name in table.columns})
@@ -568,10 +571,28 @@ def to_polars(table: Any, name: str) -> pl.DataFrame:
     raise PanelError(f"{name} must be a polars or pandas frame, got {type(table).__name__}")
 
 
+def _from_mapping(cells: Any) -> pl.Series:
+    if isinstance(cells, pl.Series):
+        return cells
+    if type(cells).__module__.partition(".")[0] == "pandas":
+        return _from_pandas(cells)
+    if isinstance(cells, np.ndarray) and cells.dtype.kind != "O":
+        return _from_array(cells)
+    return pl.Series(list(cells), strict=False)
+
+
+def _from_array(cells: npt.NDArray[Any]) -> pl.Series:
+    if cells.dtype.kind == "M":  # polars reads days and microseconds but not numpy's seconds
+        cells = cells.astype("datetime64[us]")
+    return pl.Series(cells, nan_to_null=False)
+
+
 def _from_pandas(column: Any) -> pl.Series:
-    if column.dtype.kind in "biufM":
-        return pl.Series(column.to_numpy(), nan_to_null=False)
-    return pl.Series([None if cell is None or cell != cell else cell for cell in column.tolist()], strict=False)
+    array = column.to_numpy()  # object where the column has pandas' own missing values or a time zone
+    if array.dtype.kind in "biufM":
+        return _from_array(array)
+    missing = column.isna().to_numpy()
+    return pl.Series([None if lost else cell for cell, lost in zip(array, missing, strict=True)], strict=False)
 
 
 def _need(frame: pl.DataFrame, columns: Sequence[str], name: str) -> None:
@@ -585,12 +606,19 @@ def _moment_column(frame: pl.DataFrame, name: str) -> pl.Expr:
     if column.null_count():
         raise PanelError(f"{name} has no ds in row {int(column.is_null().arg_true()[0]):,}; every row needs a date")
     if column.dtype == pl.String:
-        try:
-            parsed = column.str.to_datetime(time_unit="us", strict=True)
-        except pl.exceptions.PolarsError:
-            raise PanelError(f"{name} has ds as text that is no ISO date, such as {column[0]!r}") from None
+        # days and months never change places silently: only ISO dates are read from text
+        text = pl.col("ds").str.replace("T", " ", literal=True)
+        size = text.str.len_chars()
+        whole = pl.when(size == 10).then(text + " 00:00:00").when(size == 16).then(text + ":00").otherwise(text)
+        parsed = frame.select(whole.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False))["ds"]
+        if parsed.null_count():
+            row = int(parsed.is_null().arg_true()[0])
+            raise PanelError(
+                f"{name} has ds {column[row]!r} in row {row:,}, which is no ISO date in shop time; "
+                "give dates, datetimes, or text such as 2026-11-21 or 2026-11-21 09:30"
+            )
         return pl.lit(parsed).alias("ds")
-    if not column.dtype.is_temporal():
+    if not isinstance(column.dtype, (pl.Date, pl.Datetime)):
         raise PanelError(f"{name} has ds of type {column.dtype}; give dates or datetimes")
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None:
         raise PanelError(f"{name} has ds in zone {column.dtype.time_zone}; give naive shop time")
@@ -612,12 +640,24 @@ def _number_column(frame: pl.DataFrame, name: str) -> Floats:
 def _floats(values: npt.ArrayLike) -> Floats:
     try:
         grid = np.asarray(values)
+        if grid.dtype.kind in "cmM":
+            raise TypeError(f"their type is {grid.dtype}")
         grid = grid if grid.dtype in (np.float32, np.float64) else grid.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise PanelError(f"values must be numbers: {error}") from None
     if np.isinf(grid).any():
         raise PanelError("values hold an infinite number; use NaN where nothing was recorded")
     return grid
+
+
+def _start(start: dt.date | dt.datetime | str) -> Moments:
+    """Return the label of the first column as an array [1]."""
+    if getattr(start, "tzinfo", None) is not None:
+        raise PanelError(f"start {start} has a time zone; give naive shop time")
+    try:
+        return np.asarray([start], dtype="datetime64[us]")
+    except ValueError:
+        raise PanelError(f"start {start!r} is no date; give a date, a datetime or text such as 2026-11-21") from None
 
 
 def _series_table(series: Any, n: int) -> pl.DataFrame:
@@ -661,7 +701,8 @@ def _encoded(column: pl.Series) -> tuple[Floats, tuple[str, ...]]:
 def _wide_covariate(name: str, values: npt.ArrayLike, n: int, periods: int, first: int, *, future: bool) -> Covariate:
     grid = np.asarray(values)
     kind = "known_future" if future else "past_only"
-    fits = grid.shape[-1] >= periods if future else grid.shape[-1:] == (periods,)
+    last = grid.shape[-1] if grid.ndim else -1
+    fits = last >= periods if future else last == periods
     if grid.ndim not in (1, 2) or not fits or (grid.ndim == 2 and grid.shape[0] != n):
         wanted = f"[{n}, {periods} + H] or [{periods} + H]" if future else f"[{n}, {periods}] or [{periods}]"
         raise PanelError(f"{kind} {name!r} has shape {list(grid.shape)}; give {wanted}")
@@ -694,6 +735,14 @@ def _future_covariates(
     if not shared:
         future = future.with_columns(pl.col("unique_id").cast(pl.String))
         future = future.filter(pl.col("unique_id").is_in(ids.implode()))
+    repeated = future.select(key).is_duplicated()
+    if repeated.any():
+        shown = ", ".join(f"{k} {v}" for k, v in future.filter(repeated).select(key).row(0, named=True).items())
+        raise PanelError(f"known_future has {shown} more than once; give one row per series and period")
+    if shared and past.unique().height > past["ds"].n_unique():  # the series' own pasts differ: each gets its own row
+        shared, key = False, ["unique_id", "ds"]
+        past = frame.select(*key, *past.columns[1:])
+        future = pl.DataFrame({"unique_id": ids}).join(future, how="cross")
     whole = pl.concat([past, future.select([*key, *names])], how="diagonal_relaxed").unique(
         key, keep="last", maintain_order=True
     )
