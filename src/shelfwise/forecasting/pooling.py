@@ -1,0 +1,198 @@
+"""What series have in common: shapes, lifts of flags, noise and prior levels by category, measured on a panel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.level_season import Block, Fitted, iterate_blocks, noise_of, noise_span
+from shelfwise.forecasting.seasonality import (
+    FLOOR,
+    bin_sums,
+    moving_level,
+    pooled_cycle_shape,
+    pooled_year_shape,
+    read,
+    read_year,
+    short_cycles,
+    year_bins,
+    year_index,
+)
+
+Floats = npt.NDArray[np.floating[Any]]
+Integers = npt.NDArray[np.int64]
+
+LONGEST_YEARS: Final = 5  # a yearly shape is read off the last five
+
+
+def measure(panel: Panel, start: Fitted, strength: float = 0.0) -> Fitted:
+    """Return ``start`` with the pooled shapes, lifts, priors and noise of ``panel``."""
+    fitted = replace(
+        start,
+        year_strength=0.0,
+        lifts=np.ones((len(start.groups), len(start.flags))),
+        cycle_shapes=tuple(np.ones((len(start.groups), c.length)) for c in short_cycles(start.freq)),
+    )
+    blocks = [block for _, block in iterate_blocks(panel, fitted, 0)]
+    fitted = replace(fitted, cycle_shapes=_pooled_cycles(blocks, fitted), noise=_pooled_noise(blocks, fitted))
+    if fitted.flags:
+        fitted = replace(fitted, lifts=_pooled_lifts(blocks, fitted))
+        fitted = replace(fitted, cycle_shapes=_pooled_cycles(blocks, fitted))
+    if strength:
+        years = int(min(LONGEST_YEARS * fitted.freq.periods_per_year, panel.lengths.max()))
+        longer = [block for _, block in iterate_blocks(panel, replace(fitted, window=years), 0)]
+        fitted = replace(fitted, year_shape=_pooled_year(longer, fitted), year_strength=strength)
+    return _priors(blocks, fitted)
+
+
+def _season_so_far(block: Block, fitted: Fitted, *, cycles: bool = True, lifts: bool = True) -> Floats:
+    """Return [n, T] the pooled factors of a block's past."""
+    season = np.ones(block.values.shape)
+    if block.open is not None:
+        season *= np.maximum(block.open[:, : block.periods], FLOOR)
+    if lifts:
+        for i, name in enumerate(fitted.flags):
+            if name in block.flags:
+                raised = block.flags[name][:, : block.periods]
+                season *= 1.0 + raised * (fitted.lifts[block.groups, i] - 1.0)[:, None]
+    if cycles:
+        for cycle, shape in zip(short_cycles(fitted.freq), fitted.cycle_shapes, strict=True):
+            season *= read(shape[block.groups], cycle.index(fitted.freq, block.ordinals))
+    if fitted.year_strength and fitted.freq.is_daily_or_longer:
+        position = year_index(fitted.freq, block.ordinals)
+        season *= read_year(fitted.year_shape[block.groups] ** fitted.year_strength, position)
+    return np.maximum(season, FLOOR)
+
+
+def _pooled_cycles(blocks: list[Block], fitted: Fitted) -> tuple[Floats, ...]:
+    """Return the shapes of the short cycles by group, each measured on what the ones before it leave."""
+    shapes: list[Floats] = []
+    for cycle in short_cycles(fitted.freq):
+        tops = np.zeros((len(fitted.groups), cycle.length))
+        weight = np.zeros((len(fitted.groups), 1))
+        for block in blocks:
+            season = _season_so_far(block, fitted, cycles=False)
+            for done, shape in zip(short_cycles(fitted.freq), shapes, strict=False):
+                season = season * read(shape[block.groups], done.index(fitted.freq, block.ordinals))
+            found = pooled_cycle_shape(
+                block.values,
+                block.seen,
+                np.maximum(season, FLOOR),
+                block.groups,
+                len(fitted.groups),
+                cycle.index(fitted.freq, block.ordinals),
+                cycle.periods(fitted.freq),
+                cycle.length,
+            )
+            size = np.bincount(block.groups, weights=block.seen.sum(axis=1), minlength=len(fitted.groups))[:, None]
+            tops += found * size
+            weight += size
+        overall = tops.sum(axis=0) / max(float(weight.sum()), 1e-9)
+        shapes.append(np.where(weight > 0, tops / np.maximum(weight, 1e-9), overall))
+    return tuple(shapes)
+
+
+def _pooled_noise(blocks: list[Block], fitted: Fitted) -> Floats:
+    """Return [G] variance over mean: the middle series of each group, since a few wild ones would rule a mean."""
+    noise, groups = [], []
+    unshrunk = replace(fitted, noise=np.ones(len(fitted.groups)))
+    for block in blocks:
+        live = block.values.sum(axis=1) > 0
+        noise.append(noise_of(block, _season_so_far(block, fitted), unshrunk)[live])
+        groups.append(block.groups[live])
+    return _by_group(np.concatenate(noise), np.concatenate(groups), len(fitted.groups), np.median, 1.0)
+
+
+def _by_group(values: Floats, groups: Integers, n_groups: int, statistic: Any, empty: float) -> Floats:
+    overall = float(statistic(values)) if len(values) else empty
+    found = np.full(n_groups, overall)
+    for group in range(n_groups):
+        mine = values[groups == group]
+        if len(mine) >= 5:
+            found[group] = float(statistic(mine))
+    return found
+
+
+def _pooled_lifts(blocks: list[Block], fitted: Fitted) -> Floats:
+    """Return [G, flags] factors: sales while a flag is up over what the level explains, shrunk to all groups'."""
+    n_groups, n_flags = len(fitted.groups), len(fitted.flags)
+    top, bottom = np.zeros((n_groups, n_flags)), np.zeros((n_groups, n_flags))
+    for block in blocks:
+        season = _season_so_far(block, fitted, lifts=False)
+        down = block.seen.copy()
+        for name in block.flags:
+            down *= 1.0 - block.flags[name][:, : block.periods]
+        level = moving_level(block.values * down, down * season, noise_span(fitted.freq))
+        for i, name in enumerate(fitted.flags):
+            if name in block.flags:
+                raised = block.seen * block.flags[name][:, : block.periods]
+                np.add.at(top[:, i], block.groups, (block.values * raised).sum(axis=1))
+                np.add.at(bottom[:, i], block.groups, (level * season * raised).sum(axis=1))
+    overall = (top.sum(axis=0) + 5.0) / (bottom.sum(axis=0) + 5.0)
+    lean = 10.0 * np.maximum(fitted.noise.mean(), 1e-6)
+    lifts: Floats = np.clip((top + lean * overall) / (bottom + lean), 0.05, 20.0)
+    return lifts
+
+
+def _pooled_year(blocks: list[Block], fitted: Fitted) -> Floats:
+    """Return [G, B] yearly shapes from the groups' totals by week or month."""
+    freq = fitted.freq
+    bins = year_bins(freq)
+    step = max(1, round(freq.periods_per_year / bins))  # periods per bin
+    first = min(int(block.ordinals.min()) for block in blocks)
+    last = max(int(block.ordinals.max()) for block in blocks)
+    n_steps = min((last - first + 1) // step, LONGEST_YEARS * bins)
+    start = last + 1 - n_steps * step
+    sums = np.zeros((2, len(fitted.groups) + 1, n_steps + 1))  # slot 0 takes what lies before the first whole step
+    for block in blocks:
+        season = _season_so_far(block, fitted)
+        slot = np.maximum((block.ordinals - start) // step, -1) + 1
+        scale = np.sqrt(np.maximum(block.values.mean(axis=1, keepdims=True), 1e-9))  # large series count, not rule
+        for side, values in enumerate((block.values / scale, block.seen * season * scale)):
+            mine = bin_sums(values, slot, n_steps + 1)
+            np.add.at(sums[side], block.groups, mine)
+            sums[side, -1] += mine.sum(axis=0)
+    top, bottom = sums[:, :, 1:]
+    ratio = np.where(bottom > 1e-9, top / np.maximum(bottom, 1e-9), np.nan)
+    middles = start + step * np.arange(n_steps) + (step - 1) // 2
+    shape = pooled_year_shape(ratio, year_index(freq, middles), bins, level_stiffness=5.0, smoothness=1.0)
+    return np.asarray(shape[:-1])
+
+
+def _priors(blocks: list[Block], fitted: Fitted) -> Fitted:
+    """Return ``fitted`` with each group's prior level and what it is worth.
+
+    Levels vary within a group with squared coefficient of variation c2; a gamma prior of that spread is worth
+    noise / (c2 x level) periods of history (the gamma-Poisson posterior mean, noise counted in its units).
+    """
+    levels, groups = [], []
+    for block in blocks:
+        season = _season_so_far(block, fitted)
+        known = (block.seen * season).sum(axis=1)
+        keep = known > 0
+        levels.append(block.values.sum(axis=1)[keep] / known[keep])
+        groups.append(block.groups[keep])
+    level, group = np.concatenate(levels), np.concatenate(groups)
+    mean = _by_group(level, group, len(fitted.groups), np.mean, 0.0)
+    spread = _by_group(level, group, len(fitted.groups), _squared_variation, 1.0)
+    periods = np.clip(fitted.noise / np.maximum(spread * mean, 1e-9), 0.05, 60.0)
+    return replace(fitted, prior_level=mean, prior_spread=np.clip(spread, 0.05, 10.0), prior_periods=periods)
+
+
+def _squared_variation(values: Floats) -> float:
+    mean = float(values.mean())
+    return float(np.clip(values.var() / max(mean * mean, 1e-12), 0.05, 10.0)) if mean > 0 else 1.0
+
+
+def flags_of(panel: Panel) -> tuple[str, ...]:
+    """Return the known-ahead numbers that are only ever 0 or 1 and are sometimes up in the past."""
+    names = []
+    for name, covariate in panel.known_future.items():
+        values = covariate.values[~np.isnan(covariate.values)]
+        if name != "open" and not covariate.categories and np.isin(values, (0.0, 1.0)).all() and values.any():
+            names.append(name)
+    return tuple(sorted(names))
