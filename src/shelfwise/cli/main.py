@@ -15,7 +15,7 @@ import typer
 
 from shelfwise import __version__
 from shelfwise.cli import config, database, demo, forecasts, imports, orders, products, purchasing, suppliers
-from shelfwise.cli.output import say, write
+from shelfwise.cli.output import ReaderGone, say, write
 from shelfwise.domain.errors import AmbiguousDates, ShelfwiseError
 
 EXIT_INTERRUPTED = 130
@@ -63,13 +63,15 @@ def run(arguments: Sequence[str]) -> int:
         command = typer.main.get_command(app)
         code = command.main(args=words, prog_name="shelfwise", standalone_mode=False)
         sys.stdout.flush()
+        if code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C
+            raise typer.Abort
     except typer.TyperException as error:
         _show_usage(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         say("\ninterrupted; what was not finished was not kept")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         # The reader, like `head`, has what it wanted. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -45,9 +45,16 @@ def say(text: str = "") -> None:
     typer.echo(text, err=True)
 
 
-def write(text: str = "") -> None:
-    """Write one piece of data to stdout."""
-    typer.echo(text)
+class ReaderGone(Exception):
+    """Whoever read stdout, like ``head``, has closed it."""
+
+
+def write(text: str = "", *, end: bool = True) -> None:
+    """Write one piece of data to stdout, and end its line."""
+    try:
+        typer.echo(text, nl=end)
+    except BrokenPipeError:
+        raise ReaderGone from None
 
 
 def width() -> int:
@@ -93,7 +100,7 @@ def write_frame(frame: pl.DataFrame, to: Form, *, shown: Sequence[str] | None = 
     if to is Form.JSON:
         write_json(frame.to_dicts())
     elif to is Form.CSV:
-        typer.echo(frame.write_csv(), nl=False)
+        write(frame.write_csv(), end=False)
     elif frame.height == 0:
         say(empty or "nothing to show")
     else:

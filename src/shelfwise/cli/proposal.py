@@ -15,7 +15,7 @@ from shelfwise.domain import words
 if TYPE_CHECKING:
     from shelfwise.services.planning import Plan
 
-NARROWEST_NAME = 12
+NARROWEST_NAME = 8
 WIDEST_NAME = 44
 HEADERS = ("line", "product", "on hand", "due", "sells a day", "runs out", "order")
 
@@ -113,9 +113,7 @@ def summary(plan: Plan, currency: str) -> str:
     suppliers = words.count(plan.orders.height, "supplier")
     total = f"{suppliers}, {words.count(int(plan.orders['lines'].sum()), 'line')}"
     if not plan.open_lines["stock_known"].any():
-        return (
-            f"No stock is known, so nothing can be called urgent; {total} would cover the demand from an empty shelf."
-        )
+        return f"No stock is known, so nothing can be called urgent; {total} cover the whole demand."
     if now.height:
         return f"Order from {words.count(now.height, 'supplier')} today ({total} in all){cost}."
     return f"Nothing must be ordered today; the next order is due by {day(first)} ({total} in all){cost}."

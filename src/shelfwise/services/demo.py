@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from shelfwise.app import App, open_app
@@ -15,36 +16,35 @@ from shelfwise.storage import imports, sales
 PROFILE = "demo"
 
 
-def open_demo(path: Path, *, seed: int = 0, folder: Path | None = None) -> App:
-    """Open the made-up shop of today in the database ``path``, making or renewing it where needed.
+def open_demo(path: Path, *, seed: int = 0, today: date | None = None, folder: Path | None = None) -> App:
+    """Open the made-up shop in the database ``path``, as of ``today`` (None: the real day).
 
-    A demo of today and of the same seed is opened as it stands, decisions and all; an older one is made anew.
+    A demo of that day and seed is opened as it stands, decisions and all; one of another day is made anew.
 
     Raises
     ------
     StorageError
         The file holds something that is not the demo; it is left as it was.
     """
-    mark = f"{PROFILE} {seed}"
     if path.exists():
         app = open_app(path, folder=folder)
         made = _made(app)
         if made is None:
             app.close()
             raise StorageError(f"{path} holds a shop that is not the demo; name another file with --database")
-        if made == f"{mark} {app.today()}":
+        if made == _mark(app, seed, today):
             return app
         app.close()
         for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
             file.unlink(missing_ok=True)
     app = open_app(path, folder=folder)
-    frames = make_shop(seed=seed, today=app.today())
+    frames = make_shop(seed=seed, today=today or app.today())
     receipt = {"notice": DEMO_NOTICE, "frames": {name: frame.height for name, frame in frames.items()}}
     importing.book(
         app,
         frames,
         file_name=DEMO_NOTICE,
-        fingerprint=f"{mark} {app.today()}",
+        fingerprint=_mark(app, seed, today),
         profile=PROFILE,
         receipt=json.loads(json.dumps(receipt)),
     )
@@ -68,6 +68,10 @@ def facts(app: App) -> Facts:
         rows = imports.all_imports(connection)[-1].receipt["frames"]
         first, last = sales.sales_span(connection) or (app.today(), app.today())
     return Facts(rows["products"], rows["warehouses"], rows["suppliers"], rows["movements"], (last - first).days + 1)
+
+
+def _mark(app: App, seed: int, today: date | None) -> str:
+    return f"{PROFILE} {seed} {today or app.today()}"
 
 
 def _made(app: App) -> str | None:

@@ -83,8 +83,8 @@ def explain(app: App, product: str, *, progress: Progress | None = None) -> list
     NotFound
         The product is not in the store; the message lists the nearest.
     """
-    plan = planning.make_plan(app, progress=progress)
     known, side = demand.load(app, days_ahead=planning.DAYS_LAID_OUT), supply.load(app)
+    plan = planning.make_plan(app, known=known, side=side, progress=progress)
     name, _, warehouse = product.partition("@")
     if warehouse and known.products.filter(pl.col("product") == product).height == 0:
         code = product_code(known.products, name)

@@ -199,7 +199,7 @@ def _orders(app: App, known: Demand, side: Supply) -> list[Finding]:
 def _lead_times(side: Supply) -> list[Finding]:
     """Look for suppliers whose deliveries take much longer than they state."""
     slow = side.lead_times.filter(
-        (pl.col("deliveries") >= 3) & (pl.col("measured_mean_days") > 1.1 * pl.col("stated_days") + 0.5)
+        (pl.col("deliveries") >= 3) & (pl.col("measured_mean_days") > 1.1 * pl.col("stated_days"))
     )
     return [
         Finding(

@@ -119,6 +119,8 @@ def make_plan(
     lead_time_days: float | None = None,
     model: str | None = None,
     save: bool = True,
+    known: Demand | None = None,
+    side: Supply | None = None,
     progress: Progress | None = None,
 ) -> Plan:
     """Return the plan that holds, or make a new one.
@@ -133,6 +135,8 @@ def make_plan(
         Forecasting model; None takes the setting.
     save
         Keep the plan and its forecast in the store; False for a trial.
+    known, side
+        Demand (laid out `DAYS_LAID_OUT` days ahead) and supply of the store, where they have been read already.
 
     Raises
     ------
@@ -148,7 +152,8 @@ def make_plan(
         review_days=settings.review_days,
     )
     tell("reading demand and stock", 0, 4)
-    known, side = demand.load(app, days_ahead=DAYS_LAID_OUT), supply.load(app)
+    known = demand.load(app, days_ahead=DAYS_LAID_OUT) if known is None else known
+    side = supply.load(app) if side is None else side
     chosen = settings.model if model is None else model
     mark = _mark(app, known, side, rules, chosen)
     with app.database.read() as connection:
