@@ -1,0 +1,43 @@
+"""Ragged arrays: runs of values end to end in one flat array, with the bounds of each run beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+Integers = npt.NDArray[np.int64]
+
+
+def take(flat: npt.NDArray[Any], lows: Integers, lengths: Integers) -> tuple[npt.NDArray[Any], Integers]:
+    """Return the runs ``flat[low : low + length]`` end to end with their offsets; a view where they are adjacent."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    if len(lows) == 0:
+        return flat[:0], offsets
+    if np.array_equal(lows[1:], lows[:-1] + lengths[:-1]):
+        return flat[lows[0] : lows[0] + offsets[-1]], offsets
+    index = np.arange(offsets[-1]) + np.repeat(lows - offsets[:-1], lengths)
+    return flat[index], offsets
+
+
+def gather(
+    flat: Floats, lows: Integers, lengths: Integers, shift: Integers, length: int, fill: float
+) -> npt.NDArray[Any]:
+    """Return [N, length]: for each run, positions ``shift .. shift + length - 1`` of it, ``fill`` outside the run."""
+    position = shift[:, None] + np.arange(length)  # [N, length]
+    inside = (position >= 0) & (position < lengths[:, None])
+    if not flat.size:
+        return np.full(position.shape, fill, dtype=flat.dtype)
+    found = flat[np.where(inside, lows[:, None] + position, 0)]
+    return np.where(inside, found, np.asarray(fill, dtype=flat.dtype))
+
+
+def lay_end_to_end(grid: npt.NDArray[Any], lead: Integers) -> tuple[npt.NDArray[Any], Integers]:
+    """Drop the first ``lead`` cells of each row of ``grid`` [N, T] and lay the rest end to end."""
+    n, periods = grid.shape
+    offsets = np.concatenate([[0], np.cumsum(periods - lead)]).astype(np.int64)
+    if not lead.any():
+        return np.ascontiguousarray(grid).reshape(-1), offsets
+    return grid[np.arange(periods) >= lead[:, None]], offsets
