@@ -29,8 +29,9 @@ import polars as pl
 
 from shelfwise.app import App
 from shelfwise.domain.calendar import Frequency
+from shelfwise.domain.covariates import Covariate
 from shelfwise.domain.errors import DataError
-from shelfwise.domain.panel import DEFAULT_LEVELS, Covariate, Panel
+from shelfwise.domain.panel import DEFAULT_LEVELS, Panel
 from shelfwise.ingest.availability import infer
 from shelfwise.services.names import product_code
 from shelfwise.storage import catalogue, imports, sales, stock
