@@ -127,16 +127,19 @@ def _recognise(source: Source) -> _Recognised:
     fitting = [candidate for candidate in candidates if not candidate.match.missing]
     if fitting:
         return max(fitting, key=lambda candidate: candidate.match.score)
-    near = max(candidates, key=lambda candidate: (candidate.match.score, -len(candidate.match.missing)))
-    lacking = []
-    for name in near.match.missing:
-        header = near.role.nearest(name, source.headers)
-        lacking.append(repr(name) + (f" (nearest header: {masked(header)!r})" if header else ""))
+    near = max(candidates, key=lambda candidate: candidate.match.score - 2 * len(candidate.match.missing))
+    rule = "fits no format"
+    if near.match.mapping:
+        lacking = []
+        for name in near.match.missing:
+            header = near.role.nearest(name, source.headers)
+            lacking.append(repr(name) + (f" (nearest header: {masked(header)!r})" if header else ""))
+        rule += f"; the nearest is {near.profile.name}, table {near.role.name}, which lacks {', '.join(lacking)}"
     listed = "; ".join(f"{p.name} ({', '.join(role.name for role in p.roles)})" for p in PROFILES)
     raise FileRefused(
         Place(source.file, source.layout.header_line if source.layout else None),
         f"the header {some((masked(h) for h in source.headers), limit=12)}",
-        f"fits no format; the nearest is {near.profile.name}, table {near.role.name}, which lacks {', '.join(lacking)}",
+        rule,
         f"rename or add columns; recognised formats: {listed}; docs/formats.md shows each",
     )
 
@@ -147,7 +150,7 @@ def _batch(parts: Sequence[Part], sieves: Sequence[Sieve]) -> Batch:
     for name, declared in ALL_FRAMES.items():
         given = [part.frames[name] for part in parts if name in part.frames and part.frames[name].height]
         if given:
-            merged = pl.concat([frame for frame in given], how="diagonal_relaxed")
+            merged = pl.concat(given, how="diagonal_relaxed")
             if len(given) > 1 and declared.key:
                 merged = _coalesced(merged, declared.key)
             frames[name] = declared.check(merged)

@@ -57,14 +57,13 @@ class Layout:
 class Records:
     """The records of a text file after its header.
 
-    ``starts``, ``ends`` [R] are byte offsets, ``lines`` [R] the line each record starts on, ``fields`` [R] how many
-    fields it has. ``bad`` lists records left out: (line, reason), never their text.
+    ``starts``, ``ends`` [R] are byte offsets, ``lines`` [R] the line each record starts on. ``bad`` lists records left
+    out: (line, reason), never their text.
     """
 
     starts: Ints
     ends: Ints
     lines: Ints
-    fields: Ints
     bad: tuple[tuple[int, str], ...]
 
 
@@ -212,7 +211,7 @@ def _named(cells: list[str]) -> tuple[str, ...]:
 
 def _opens_with_quotes(data: bytes) -> bool:
     """Whether any field starts with a quote; if none does, a quote is an inch sign and nothing more."""
-    return re.search(rb'(?:^|[\n,;\t|])"', data) is not None
+    return data.startswith(b'"') or any(border + b'"' in data for border in (b"\n", *map(str.encode, DELIMITERS)))
 
 
 _BROKEN: Final = "a quote is opened and not closed, or stands inside a text"
@@ -270,7 +269,7 @@ def records(data: bytes, found: Layout, file: str) -> Records:
     bad = [(line, _BROKEN) for line in torn.tolist()]
     bad += [(int(lines[index]), reason(index)) for index in wrong]
     good = ~blank & right
-    return Records(starts[good], ends[good], lines[good], fields[good], tuple(sorted(bad)))
+    return Records(starts[good], ends[good], lines[good], tuple(sorted(bad)))
 
 
 def _positions(buffer: npt.NDArray[np.uint8], byte: int) -> Ints:

@@ -97,11 +97,6 @@ class Table:
         """Name of the file without its folders."""
         return self.source.file
 
-    @property
-    def is_text(self) -> bool:
-        """Whether cells are text still to be read; Parquet has types."""
-        return self.source.layout is not None
-
     def place(self, column: str | None = None, line: int | None = None) -> Place:
         """Return where one of our fields stands in the file, in the file's own words."""
         return Place(self.file, line, masked(self.mapping.get(column, column)) if column else None)

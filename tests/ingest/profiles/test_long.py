@@ -64,3 +64,9 @@ def test_a_series_that_begins_later_than_the_table_was_launched_then(tmp_path: P
     lines = [f"A,2024-01-{n:02},{n % 2}" for n in range(1, 31)] + [f"B,2024-01-{n:02},{n % 2}" for n in range(9, 31)]
     products = read([written(tmp_path, "unique_id,ds,y", *lines)]).frames["products"]
     assert products.select("product", "launched_on").rows() == [("A", None), ("B", date(2024, 1, 9))]
+
+
+def test_a_date_without_a_value_is_not_recorded_and_not_zero(tmp_path: Path) -> None:
+    batch = read([written(tmp_path, "unique_id,ds,y", "A,2024-01-01,3", "A,2024-01-02,", "A,2024-01-03,nan")])
+    assert batch.rejects.is_empty()
+    assert [(tally.rows, tally.lines) for tally in batch.receipt.files[0].dropped] == [(2, (3, 4))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
@@ -106,7 +106,6 @@ class Options:
     """What a profile needs to know besides the files."""
 
     warehouse: str = DEFAULT_WAREHOUSE
-    steps: tuple[str, ...] = field(default=())
 
 
 class Profile(Protocol):

@@ -72,7 +72,8 @@ class Long:
 def _parsed(sieve: Sieve, file: int, options: Options) -> pl.DataFrame:
     product = sieve.code("product")
     moment = sieve.moment("occurred_at", required=True, past=True)
-    quantity = sieve.number("quantity", required=True)
+    quantity = sieve.number("quantity")
+    sieve.drop(quantity.is_null(), "has no value: not recorded, which is not the same as 0")
     columns = {
         "product": product,
         "warehouse": default_text(sieve, "warehouse", options.warehouse),
