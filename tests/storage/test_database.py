@@ -342,6 +342,16 @@ def test_temporary_files_of_killed_processes_are_removed_and_others_left(tmp_pat
     }  # fmt: skip
 
 
+def test_a_result_left_half_read_does_not_spoil_a_write_that_is_done(database: Database) -> None:
+    with database.write(stage={"movements": SALES}) as connection:
+        append_movements(connection)
+        half_read = connection.exec_driver_sql("SELECT line_id FROM stage.movements")
+        assert half_read.fetchone() is not None
+    with database.write(stage={"movements": SALES}) as connection:
+        assert append_movements(connection) == Appended(0, 28)
+    assert half_read is not None
+
+
 TRY_THE_LOCK = """
 import sqlite3, sys
 other = sqlite3.connect(sys.argv[1], timeout=0.2, isolation_level=None)

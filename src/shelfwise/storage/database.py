@@ -229,7 +229,7 @@ class Database:
             connection = stack.enter_context(self._engine.connect())
             raw = _raw(connection)
             if file is not None:
-                stack.enter_context(_attached(raw, file[0]))
+                stack.enter_context(_attached(connection, raw, file[0]))
                 connection.info[_STAGE] = file[1]
                 stack.callback(connection.info.pop, _STAGE, None)
             self._patiently(lambda: raw.execute("BEGIN IMMEDIATE"))
@@ -497,12 +497,16 @@ def _use_wal(raw: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _attached(raw: sqlite3.Connection, path: Path) -> Iterator[None]:
+def _attached(connection: Connection, raw: sqlite3.Connection, path: Path) -> Iterator[None]:
     raw.execute(f"ATTACH DATABASE ? AS {_STAGE}", (str(path),))
     try:
         yield
     finally:
-        raw.execute(f"DETACH DATABASE {_STAGE}")
+        try:
+            raw.execute(f"DETACH DATABASE {_STAGE}")
+        except sqlite3.OperationalError:
+            # Somebody left a result half read. The write is over all the same; only this connection is of no more use.
+            connection.invalidate()
 
 
 def _mismatch(path: Path, revision: str | None) -> str:

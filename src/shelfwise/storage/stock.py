@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final
 
 import polars as pl
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, func, select
 
 from shelfwise.domain.frames import DAILY_ON_HAND, STOCK_LEVELS
 from shelfwise.storage import tables
@@ -16,6 +16,16 @@ from shelfwise.storage.database import fetch
 from shelfwise.storage.sales import Appended, append_movements
 
 COUNT_SOURCE: Final = "count"
+_LINES: Final = {
+    "id": pl.Int64(),
+    "product": pl.Int64(),
+    "warehouse": pl.Int64(),
+    "day": pl.Date(),
+    "occurred_at": pl.Datetime("us"),
+    "kind": pl.String(),
+    "quantity": pl.Float64(),
+    "stock_change": pl.Float64(),
+}
 
 
 def stock_levels(connection: Connection) -> pl.DataFrame:
@@ -67,61 +77,39 @@ def daily_on_hand(connection: Connection, *, until: date | None = None) -> pl.Da
         Last day; None for the last day on which anything was booked.
     """
     m = tables.stock_movements
-    rank = func.row_number().over(
-        partition_by=(m.c.product_id, m.c.warehouse_id, m.c.day), order_by=(m.c.occurred_at.desc(), m.c.id.desc())
-    )
-    ranked = (
-        select(m.c.product_id, m.c.warehouse_id, m.c.day, m.c.occurred_at, m.c.quantity, rank.label("rank"))
-        .where(m.c.kind == "count")
-        .subquery()
-    )
-    count = select(ranked).where(ranked.c.rank == 1).subquery()
-    begin = (
-        select(ranked.c.product_id, ranked.c.warehouse_id, func.min(ranked.c.day).label("day"))
-        .group_by(ranked.c.product_id, ranked.c.warehouse_id)
-        .subquery()
-    )
-    after_count = count.c.occurred_at.is_(None) | (m.c.occurred_at >= count.c.occurred_at)
-    query = (
-        select(
-            m.c.product_id,
-            m.c.warehouse_id,
-            m.c.day,
-            func.sum(case((after_count, m.c.stock_change), else_=0.0)),
-            func.max(count.c.quantity),
-        )
-        .join_from(m, begin, (m.c.product_id == begin.c.product_id) & (m.c.warehouse_id == begin.c.warehouse_id))
-        .outerjoin(
-            count,
-            (m.c.product_id == count.c.product_id)
-            & (m.c.warehouse_id == count.c.warehouse_id)
-            & (m.c.day == count.c.day),
-        )
-        .where(m.c.day >= begin.c.day)
-        .group_by(m.c.product_id, m.c.warehouse_id, m.c.day)
-    )
-    schema = {
-        "product": pl.Int64(),
-        "warehouse": pl.Int64(),
-        "day": pl.Date(),
-        "change": pl.Float64(),
-        "count": pl.Float64(),
-    }
-    booked = fetch(connection, query, schema)
+    first_count = connection.scalar(select(func.min(m.c.day)).where(m.c.kind == "count"))
     last = until or connection.scalar(select(func.max(m.c.day)))
-    if booked.is_empty() or last is None:
+    if first_count is None or last is None:
         return DAILY_ON_HAND.empty()
+    query = select(
+        m.c.id, m.c.product_id, m.c.warehouse_id, m.c.day, m.c.occurred_at, m.c.kind, m.c.quantity, m.c.stock_change
+    ).where(m.c.day >= first_count)
+    lines = fetch(connection, query, _LINES)
     series = ["product", "warehouse"]
+    at_day = [*series, "day"]
+    counts = (
+        lines.filter(pl.col("kind") == "count")
+        .sort("occurred_at", "id")
+        .group_by(at_day)
+        .agg(pl.col("quantity").last().alias("count"), pl.col("occurred_at").last().alias("counted_at"))
+    )
+    known = counts.group_by(series).agg(pl.col("day").min().alias("since"))
+    changes = (
+        lines.join(counts.select(*at_day, "counted_at"), on=at_day, how="left")
+        # A day's last count has seen what came before it on that day.
+        .filter(pl.col("counted_at").is_null() | (pl.col("occurred_at") >= pl.col("counted_at")))
+        .group_by(at_day)
+        .agg(pl.col("stock_change").sum().alias("change"))
+    )
     days = (
-        booked.group_by(series)
-        .agg(pl.col("day").min())
-        .filter(pl.col("day") <= last)
-        .with_columns(pl.date_ranges("day", pl.lit(last)))
+        known.filter(pl.col("since") <= last)
+        .select(*series, pl.date_ranges("since", pl.lit(last)).alias("day"))
         .explode("day", empty_as_null=True, keep_nulls=True)
     )
     closing = (
-        days.join(booked, on=[*series, "day"], how="left")
-        .sort([*series, "day"])
+        days.join(changes, on=at_day, how="left")
+        .join(counts.select(*at_day, "count"), on=at_day, how="left")
+        .sort(at_day)
         .with_columns(pl.col("change").fill_null(0.0), since=pl.col("count").is_not_null().cum_sum().over(series))
         .with_columns(
             on_hand=pl.col("count").first().over([*series, "since"])
