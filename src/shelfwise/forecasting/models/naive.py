@@ -67,7 +67,7 @@ class SeasonalNaivePredictor:
         """Return the last season repeated; see `contract.Predictor.predict`.
 
         Each path adds, season by season, changes drawn from the series' own: after k seasons the spread is that of k
-        changes. Periods without a value one season back take the mean of those that have one.
+        changes. A place of the season that was never seen takes one of the series' own values, drawn for each path.
         """
         check_horizon(horizon)
         if n_paths < 2:
@@ -76,18 +76,21 @@ class SeasonalNaivePredictor:
         seasons = -(-horizon // season)
         past = panel.window((self.changes + 1) * season)  # [N, (changes + 1) x season]
         past = np.where(panel.available_window(past.shape[1]), np.maximum(past, 0.0), np.nan)
-        last = _filled(past, season)  # [N, season]
+        last = _latest(past, season)  # [N, season]
         change = past[:, season:] - past[:, :-season]  # [N, changes x season]
         paths = np.empty((panel.n_series, n_paths, horizon), dtype=np.float32)
         for row, unique_id in enumerate(panel.ids.to_list()):
             known = change[row][~np.isnan(change[row])]
-            level = np.broadcast_to(np.tile(last[row], seasons)[:horizon], (n_paths, horizon))
             if not len(known):
                 known = np.array([0.0])
             generator = keyed_generator(seed, "seasonal_naive", unique_id)
             drawn = generator.choice(known, size=(n_paths, seasons, season))
-            spread = np.cumsum(drawn, axis=1).reshape(n_paths, seasons * season)[:, :horizon]
-            paths[row] = np.maximum(level + spread, 0.0)
+            level = np.broadcast_to(last[row], (n_paths, 1, season)).copy()
+            unseen = np.isnan(last[row])
+            own = past[row][~np.isnan(past[row])]
+            level[:, 0, unseen] = generator.choice(own if len(own) else [0.0], size=(n_paths, int(unseen.sum())))
+            grown = (level + np.cumsum(drawn, axis=1)).reshape(n_paths, seasons * season)[:, :horizon]
+            paths[row] = np.maximum(grown, 0.0)
         return Forecast(
             series=panel.series,
             starts=panel.ends,
@@ -102,12 +105,10 @@ class SeasonalNaivePredictor:
         return {"season": np.array([self.season, self.changes])}
 
 
-def _filled(past: Floats, season: int) -> Floats:
-    """Return the last season [N, season] of ``past``; a place not seen then takes its latest value, or the mean."""
-    seasons = past.reshape(len(past), -1, season)  # [N, changes + 1, season]
+def _latest(past: Floats, season: int) -> Floats:
+    """Return the latest value [N, season] of each place of the season in ``past``, NaN where it was never seen."""
+    seasons = past.reshape(len(past), past.shape[1] // season, season)  # [N, changes + 1, season]
     last = np.full((len(past), season), np.nan)
     for k in range(seasons.shape[1] - 1, -1, -1):
         last = np.where(np.isnan(last), seasons[:, k], last)
-    known = ~np.isnan(past)
-    mean = np.where(known, past, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    return np.where(np.isnan(last), mean[:, None], last)
+    return last
