@@ -9,7 +9,7 @@ import sys
 import time
 
 import polars as pl
-from panels import PANELS
+from _panels import PANELS
 
 from shelfwise.forecasting.backtest import backtest
 
