@@ -1,0 +1,97 @@
+"""What happened, as small frozen facts: a service writes each in the same commit as the state it tells of.
+
+Whoever reacts to an event may see it twice, so an event names what changed and never carries an amount to add.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Final
+
+from shelfwise.domain.errors import DataError
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events; ``name`` is the word it is stored under."""
+
+    name: ClassVar[str] = ""
+
+    def to_json(self) -> str:
+        """Return the event's fields as JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class MovementsRecorded(Event):
+    """Stock movements were booked: forecasts and orders of what they touch are out of date."""
+
+    name: ClassVar[str] = "movements_recorded"
+    source: str
+    inserted: int
+
+
+@dataclass(frozen=True)
+class ImportFinished(Event):
+    """Files were imported."""
+
+    name: ClassVar[str] = "import_finished"
+    import_id: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlanPublished(Event):
+    """A plan run was saved with its forecasts and recommendations."""
+
+    name: ClassVar[str] = "plan_published"
+    plan_run_id: int
+
+
+@dataclass(frozen=True)
+class RecommendationDecided(Event):
+    """A person approved, edited, snoozed or rejected a recommendation, or took that back."""
+
+    name: ClassVar[str] = "recommendation_decided"
+    recommendation_id: int
+    action: str
+
+
+@dataclass(frozen=True)
+class PurchaseOrderChanged(Event):
+    """A purchase order was made, sent, received in part or whole, or cancelled."""
+
+    name: ClassVar[str] = "purchase_order_changed"
+    purchase_order: str
+    status: str
+
+
+EVENTS: Final[dict[str, type[Event]]] = {
+    event.name: event
+    for event in (MovementsRecorded, ImportFinished, PlanPublished, RecommendationDecided, PurchaseOrderChanged)
+}
+
+
+def read_event(name: str, payload: str) -> Event:
+    """Return the event that was stored under ``name`` as JSON.
+
+    Raises
+    ------
+    DataError
+        The name is unknown, or the payload is not that event's.
+
+    >>> read_event("plan_published", PlanPublished(7).to_json())
+    PlanPublished(plan_run_id=7)
+    """
+    if name not in EVENTS:
+        raise DataError(f"event {name!r} is not known; events are {', '.join(EVENTS)}")
+    kind = EVENTS[name]
+    try:
+        values: dict[str, Any] = json.loads(payload)
+        wanted = {f.name for f in fields(kind)}
+        if set(values) != wanted:
+            raise ValueError(f"its fields are {sorted(values)}, not {sorted(wanted)}")
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except (ValueError, TypeError) as error:
+        raise DataError(f"stored event {name!r} cannot be read: {error}") from error
