@@ -1,0 +1,146 @@
+"""Backtests: every model sees only what was known, and is scored only on demand."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.backtest import METRICS, backtest, score, windows
+from shelfwise.forecasting.models.naive import SeasonalNaive
+
+
+def counts(n=6, periods=90):
+    return np.random.default_rng(0).poisson(6.0, (n, periods)).astype(float)
+
+
+def panel_of(values, **given):
+    return Panel.from_wide(values, start="2026-01-01", **given)
+
+
+def test_windows_roll_from_the_oldest_cutoff_to_the_end_of_the_data():
+    values = counts()
+    found = list(windows(panel_of(values), 7, 3))
+    assert [window.cutoff for window in found] == ["2026-03-10", "2026-03-17", "2026-03-24"]
+    for back, window in zip((14, 7, 0), found, strict=True):
+        end = 90 - back
+        np.testing.assert_array_equal(window.actual, values[:, end - 7 : end])
+        np.testing.assert_array_equal(window.past.window(end - 7), values[:, : end - 7])
+        assert window.scored.all()
+
+
+def test_a_step_shorter_than_the_horizon_lets_windows_overlap():
+    assert [w.cutoff for w in windows(panel_of(counts()), 7, 3, step=1)] == ["2026-03-22", "2026-03-23", "2026-03-24"]
+
+
+def test_poison_after_the_cutoff_reaches_nothing_a_model_is_given():
+    values = counts()
+    covariate = np.arange(6 * 90.0).reshape(6, 90)
+    flags = np.arange(values.size).reshape(values.shape) % 11 > 0
+    clean = panel_of(values, past_only={"visits": covariate}, available=flags)
+    for index, window in enumerate(windows(clean, 7, 3)):
+        cut = 90 - 7 * (3 - index)
+        poisoned, visits, sold_out = values.copy(), covariate.copy(), flags.copy()
+        poisoned[:, cut:], visits[:, cut:], sold_out[:, cut:] = 1e12, 1e12, ~flags[:, cut:]
+        dirty = panel_of(poisoned, past_only={"visits": visits}, available=sold_out)
+        past = list(windows(dirty, 7, 3))[index].past
+        for found, known in (
+            (past.values, window.past.values),
+            (past.available, window.past.available),
+            (past.offsets, window.past.offsets),
+            (past.past_only["visits"].values, window.past.past_only["visits"].values),
+        ):
+            np.testing.assert_array_equal(found, known)
+        assert past.values.max() < 1e12
+        assert past.past_only["visits"].values.max() < 1e12
+        assert past.data_until == window.past.data_until
+
+
+def test_forecasts_of_a_window_do_not_change_with_what_came():
+    values = counts()
+    poisoned = values.copy()
+    poisoned[:, 83:] = 1e12
+    clean, dirty = (backtest(panel_of(v), horizon=7, n_cutoffs=2).scores for v in (values, poisoned))
+    earlier = pl.col("cutoff") == "2026-03-17"
+    assert clean.filter(earlier).drop("seconds").equals(dirty.filter(earlier).drop("seconds"))
+    assert not clean.filter(~earlier).drop("seconds").equals(dirty.filter(~earlier).drop("seconds"))
+
+
+def test_censored_and_unrecorded_periods_are_not_scored():
+    values = counts()
+    flags = np.ones(values.shape, dtype=bool)
+    flags[0, -3:] = False
+    values[1, -2] = np.nan
+    values[2, :] = np.nan
+    (window,) = windows(panel_of(values, available=flags), 7, 1)
+    assert window.past.ids.to_list() == ["0", "1", "3", "4", "5"]
+    assert int(window.scored.sum()) == 5 * 7 - 3 - 1
+    spoilt = values.copy()
+    spoilt[0, -3:] = 1e9
+    one, other = (
+        backtest(panel_of(v, available=flags), horizon=7, n_cutoffs=1).scores.drop("seconds") for v in (values, spoilt)
+    )
+    assert one.equals(other)
+
+
+def test_a_series_that_had_not_begun_is_left_out_of_early_windows():
+    values = counts()
+    values[3, :80] = np.nan
+    assert [len(window.past) for window in windows(panel_of(values), 7, 3)] == [5, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"horizon": 0, "n_cutoffs": 1}, "must be at least 1, got 0, 1, 0"),
+        ({"horizon": 7, "n_cutoffs": 0}, "must be at least 1, got 7, 0, 7"),
+        ({"horizon": 7, "n_cutoffs": 1, "step": 0}, "must be at least 1, got 7, 1, 0"),
+        ({"horizon": 60, "n_cutoffs": 2}, "need 121 periods of history, the longest series has 90; use fewer cutoffs"),
+    ],
+)
+def test_impossible_windows_are_refused(given, words):
+    with pytest.raises(ParameterError, match=words):
+        list(windows(panel_of(counts()), **given))
+
+
+def test_the_shortest_history_that_suffices_is_accepted():
+    assert len(list(windows(panel_of(counts(2, 15)), 7, 2))) == 2
+    with pytest.raises(ParameterError, match="need 15 periods"):
+        list(windows(panel_of(counts(2, 14)), 7, 2))
+
+
+def test_a_backtest_scores_every_model_at_every_cutoff():
+    said = []
+    found = backtest(
+        panel_of(counts()), horizon=7, n_cutoffs=2, n_paths=50, progress=lambda what, done, of: said.append((done, of))
+    )
+    assert found.scores.height == 4
+    assert set(METRICS) <= set(found.scores.columns)
+    assert found.scores.select(METRICS).null_count().sum_horizontal().item() == 0
+    assert found.summary().columns == ["model", "cutoffs", *METRICS, "seconds"]
+    assert found.summary()["wql"].is_sorted()
+    assert said == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_same_seed_gives_the_same_scores():
+    one, other = (
+        backtest(panel_of(counts()), ("base_level",), horizon=7, n_cutoffs=2, seed=3).scores.drop("seconds")
+        for _ in range(2)
+    )
+    assert one.equals(other)
+
+
+def test_an_unknown_model_is_refused_before_anything_is_fitted():
+    with pytest.raises(ParameterError, match="'crystal_ball' is not known"):
+        backtest(panel_of(counts()), ("base_level", "crystal_ball"), horizon=7)
+
+
+def test_a_forecast_that_knows_the_truth_scores_perfectly():
+    week = np.tile(np.arange(1.0, 8.0), (3, 10))
+    (window,) = windows(panel_of(week), 7, 1)
+    found = score(window, SeasonalNaive().fit(window.past).predict(window.past, 7), 7)
+    for name in ("wql", "wape", "bias", "crps", "pinball"):
+        assert found[name] == pytest.approx(0.0, abs=1e-12)
+    assert np.isnan(found["mase"])  # a history that repeats itself has no error to scale by
