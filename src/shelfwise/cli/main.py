@@ -16,7 +16,7 @@ import typer
 from shelfwise import __version__
 from shelfwise.cli import config, database, demo, forecasts, imports, orders, products, purchasing, suppliers
 from shelfwise.cli.output import ReaderGone, say, write
-from shelfwise.domain.errors import AmbiguousDates, ShelfwiseError
+from shelfwise.domain.errors import ShelfwiseError
 
 EXIT_INTERRUPTED = 130
 
@@ -79,8 +79,6 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         say(f"shelfwise: {error}")
-        if isinstance(error, AmbiguousDates):
-            say("For example: shelfwise import FILE --date-order dmy")
         return error.exit_code
     except Exception as error:
         if debug:

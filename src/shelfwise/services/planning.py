@@ -400,7 +400,8 @@ def _read_lines(standing: pl.DataFrame) -> pl.DataFrame:
         {**json.loads(row["arithmetic"]), **{name: row[name] for name in _IN_COLUMNS}}
         for row in standing.iter_rows(named=True)
     ]
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(proposed=pl.col("quantity"))
+    lines = pl.DataFrame(rows, schema=schema, orient="row").with_columns(proposed=pl.col("quantity"))
+    return lines.sort("product", "warehouse")
 
 
 def latest(app: App) -> Plan | None:

@@ -1,0 +1,110 @@
+"""The plan: its sums, its saving, and what carries over to the next one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.services.worlds import MONDAY
+
+from shelfwise.app import App, open_app
+from shelfwise.services import catalogue, decisions, planning
+from shelfwise.services.planning import make_plan
+
+
+@pytest.fixture
+def demo(demo_file: Path, tmp_path: Path) -> Iterator[App]:
+    shutil.copy(demo_file, tmp_path / "demo.db")
+    with open_app(tmp_path / "demo.db", folder=tmp_path) as app:
+        yield app
+
+
+def test_a_saved_plan_is_read_back_as_it_was_made(demo: App) -> None:
+    made = make_plan(demo, service_level=0.9)
+    read = planning.latest(demo)
+    assert read is not None
+    assert made.run_id == read.run_id == 2
+    columns = [name for name in made.lines.columns if name in read.lines.columns]
+    assert set(columns) == set(made.lines.columns)
+    key = "unique_id"
+    assert read.lines.sort(key).select(columns).equals(made.lines.sort(key).select(columns))
+    assert read.orders.equals(made.orders)
+    assert (read.as_of, read.data_until, read.rules, read.notes) == (
+        made.as_of,
+        made.data_until,
+        made.rules,
+        made.notes,
+    )
+
+
+def test_working_in_chunks_changes_no_line(demo: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = make_plan(demo, service_level=0.9, save=False)
+    monkeypatch.setattr(planning, "CELLS_PER_CHUNK", 100_000)
+    parts = make_plan(demo, service_level=0.9, save=False)
+    assert parts.lines.equals(whole.lines)
+
+
+def test_the_published_forecast_draws_the_very_paths_of_the_plan(demo: App) -> None:
+    plan = make_plan(demo)
+    assert plan.run_id is not None
+    forecast = planning.published_forecast(demo, plan.run_id)
+    line = plan.lines.row(0, named=True)
+    row = forecast.ids.to_list().index(line["unique_id"])
+    rate = forecast.total(planning.RATE_DAYS)[row] / planning.RATE_DAYS
+    assert np.quantile(rate, [0.1, 0.9]) == pytest.approx([line["low_per_day"], line["high_per_day"]])
+
+
+def test_an_edit_stays_while_the_proposal_hardly_changes_and_falls_when_it_does(demo: App) -> None:
+    plan = make_plan(demo)
+    line = plan.open_lines.filter(pl.col("quantity") >= 40).row(0, named=True)
+    decisions.edit(demo, plan, {line["unique_id"]: 5.0}, "too much")
+    near = make_plan(demo, service_level=0.945).lines.row(
+        by_predicate=pl.col("unique_id") == line["unique_id"], named=True
+    )
+    assert abs(near["proposed"] - line["quantity"]) <= 0.25 * line["quantity"]
+    assert (near["status"], near["quantity"], near["decision_reason"]) == ("edited", 5.0, "too much")
+    far = make_plan(demo, service_level=0.5).lines.row(
+        by_predicate=pl.col("unique_id") == line["unique_id"], named=True
+    )
+    assert far["proposed"] < 0.75 * line["quantity"]
+    assert (far["status"], far["quantity"]) == ("proposed", far["proposed"])
+
+
+def test_a_snoozed_line_comes_back_on_its_day(demo: App) -> None:
+    plan = make_plan(demo)
+    name = plan.open_lines["unique_id"][0]
+    decisions.snooze(demo, plan, {name: MONDAY.replace(day=25)}, None)
+    again = make_plan(demo, service_level=0.94)
+    assert name not in again.open_lines["unique_id"]
+    row = again.lines.row(by_predicate=pl.col("unique_id") == name, named=True)
+    assert (row["status"], row["snoozed_until"]) == ("snoozed", MONDAY.replace(day=25))
+
+
+def test_nothing_presses_where_no_stock_is_known(shop: App, book) -> None:
+    from tests.services.worlds import sales
+
+    book(movements=sales("A", MONDAY.replace(month=9), [3.0] * 60))
+    plan = make_plan(shop)
+    assert plan.open_lines.height == 1
+    assert plan.due_now.height == 0
+    line = plan.open_lines.row(0, named=True)
+    assert line["quantity"] == line["demand"] + line["safety"]
+    assert any("no stock on hand is known" in note for note in plan.notes)
+
+
+def test_a_measured_lead_time_is_used_in_place_of_the_stated_one(demo: App) -> None:
+    supplier = catalogue.suppliers(demo).row(by_predicate=pl.col("supplier") == "S-OKKE", named=True)
+    assert supplier["measured_days"] > supplier["lead_time_days"]
+    line = make_plan(demo).lines.filter(pl.col("supplier") == "S-OKKE").row(0, named=True)
+    assert line["lead_time_periods"] >= round(supplier["used_days"])
+
+
+def test_stating_a_shorter_lead_time_and_other_order_days_changes_the_plan(demo: App) -> None:
+    before = make_plan(demo).lines.filter(pl.col("supplier") == "S-BRIN")
+    catalogue.edit_supplier(demo, "Brindlewick Roastery", {"order_weekdays": "wed", "review_days": 7.0})
+    after = make_plan(demo).lines.filter(pl.col("supplier") == "S-BRIN")
+    assert before["wait_periods"].unique().to_list() == [0]
+    assert after["wait_periods"].unique().to_list() == [2]
+    assert after["mean_demand"].sum() > before["mean_demand"].sum()

@@ -1,0 +1,100 @@
+"""The Python door: frames in, forecasts out, and the store from a notebook."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import shelfwise as sw
+from shelfwise.domain.errors import ParameterError
+
+DAYS = [dt.date(2025, 1, 6) + dt.timedelta(days=n) for n in range(140)]
+UNITS = np.random.default_rng(0).poisson([[3 + 4 * (d.weekday() == 5) for d in DAYS], [8] * 140])
+HISTORY = pl.DataFrame({"unique_id": ["a"] * 140 + ["b"] * 140, "ds": DAYS * 2, "y": UNITS.reshape(-1).astype(float)})
+
+
+def test_a_forecast_has_the_promised_shapes() -> None:
+    ahead = sw.forecast(HISTORY, horizon=14, n_paths=50)
+    assert ahead.quantiles([0.1, 0.5, 0.9]).shape == (2, 14, 3)
+    assert ahead.mean().shape == (2, 14)
+    assert ahead.total(7).shape == (2, 50)
+    assert ahead.paths.shape == (2, 50, 14)
+    frame = ahead.to_frame([0.1, 0.9])
+    assert frame.columns == ["unique_id", "ds", "mean", "q0.1", "q0.9"]
+    assert frame["ds"].min() == DAYS[-1] + dt.timedelta(days=1)
+
+
+def test_the_weekly_shape_is_found() -> None:
+    frame = sw.forecast(HISTORY, horizon=14).to_frame().filter(pl.col("unique_id") == "a")
+    saturday = frame.filter(pl.col("ds").dt.weekday() == 6)["mean"].mean()
+    others = frame.filter(pl.col("ds").dt.weekday() != 6)["mean"].mean()
+    assert saturday > 1.5 * others
+
+
+def test_pandas_polars_and_a_panel_give_the_same_forecast() -> None:
+    frame = pd.DataFrame({name: HISTORY[name].to_list() for name in HISTORY.columns})
+    frame["ds"] = pd.to_datetime(frame["ds"])
+    paths = sw.forecast(HISTORY, horizon=7).paths
+    np.testing.assert_array_equal(sw.forecast(frame, horizon=7).paths, paths)
+    np.testing.assert_array_equal(sw.forecast(sw.Panel.from_long(HISTORY, freq="1d"), horizon=7).paths, paths)
+
+
+def test_the_same_seed_gives_the_same_paths_and_another_others() -> None:
+    paths = sw.forecast(HISTORY, horizon=7, seed=1).paths
+    np.testing.assert_array_equal(sw.forecast(HISTORY, horizon=7, seed=1).paths, paths)
+    assert (sw.forecast(HISTORY, horizon=7, seed=2).paths != paths).any()
+
+
+def test_a_promotion_known_ahead_lifts_its_days() -> None:
+    lifted = HISTORY.with_columns(promo=(pl.col("ds").dt.day() <= 4).cast(pl.Float64)).with_columns(
+        y=pl.col("y") * (1 + 2 * pl.col("promo"))
+    )
+    coming = [DAYS[-1] + dt.timedelta(days=n) for n in range(1, 15)]
+    future = pl.DataFrame({"ds": coming, "promo": [1.0] * 7 + [0.0] * 7})
+    mean = sw.forecast(lifted, horizon=14, known_future=future).mean()
+    assert (mean[:, :7].sum(axis=1) > 1.5 * mean[:, 7:].sum(axis=1)).all()
+
+
+@pytest.mark.parametrize("beside", [{"known_future": HISTORY}, {"past_only": ["y"]}, {"static": HISTORY}])
+def test_covariates_beside_a_panel_are_refused(beside) -> None:
+    panel = sw.Panel.from_long(HISTORY, freq="1d")
+    with pytest.raises(ParameterError, match="beside a Panel"):
+        sw.forecast(panel, **beside)
+    with pytest.raises(ParameterError, match="beside a Panel"):
+        sw.backtest(panel, **beside)
+
+
+def test_an_unknown_model_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ParameterError, match="seasonal_naive"):
+        sw.forecast(HISTORY, model="seasonal_naiv")
+
+
+def test_a_backtest_scores_every_model_at_every_cutoff() -> None:
+    done = sw.backtest(HISTORY, horizon=14, n_cutoffs=3)
+    assert done.scores.select("model", "cutoff").unique().height == 6
+    assert set(done.summary()["model"]) == {"auto", "seasonal_naive"}
+
+
+def test_a_store_goes_from_a_file_to_a_purchase_order(tmp_path: Path) -> None:
+    rows = HISTORY.filter(pl.col("y") > 0).select(date="ds", sku="unique_id", units="y")
+    rows.write_csv(tmp_path / "sales.csv")
+    (tmp_path / "products.csv").write_text("sku,name,supplier,cost,price\na,Beans,S1,2,5\nb,Cups,S1,1,4\n")
+    (tmp_path / "stock.csv").write_text("sku,on_hand,as_of\na,10,2025-05-26\nb,5,2025-05-26\n")
+    with sw.Store.open(tmp_path / "shop.db", default_lead_time_days=5) as store:
+        done = store.import_files(*(tmp_path / f"{name}.csv" for name in ("sales", "products", "stock")))
+        assert done.written
+        assert store.panel().n_series == 2
+        assert store.forecast(7).paths.shape == (2, 200, 7)
+        lines = store.orders()
+        assert lines["product"].to_list() == ["b", "a"]
+        assert "safety" in store.why("Beans")[0].line["arithmetic"]
+        (number,) = store.approve("all")
+        assert store.purchase_orders("draft")["quantity"].sum() == lines["quantity"].sum()
+        assert store.orders().height == 0
+        received = store.receive(number, {"a": 3}, received_on=dt.date(2025, 5, 30))
+        assert received["quantity"].to_list() == [3.0]
+        on_hand = dict(store.products().select("product", "on_hand").iter_rows())
+        assert on_hand == {"a": 13.0, "b": 5.0}
