@@ -168,6 +168,8 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Pat
     before = path.read_bytes()
     with pytest.raises(StorageError, match="another program .*'bookmarks'"):
         Database.open(path)
+    with Database.unmigrated(path) as database, pytest.raises(StorageError, match="another program"):
+        database.migrate()
     assert path.read_bytes() == before
 
 

@@ -81,6 +81,8 @@ _STALE_AFTER_SECONDS: Final = 24 * 3600.0
 _ROWS_AT_ONCE: Final = 10_000
 _WAIT_MILLISECONDS: Final = 250  # SQLite's own wait; short, so that Ctrl-C is heard between two of them
 
+# PROTOCOL is the race of many connections for the same slot of the shared memory.
+_TRY_AGAIN: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _WAYS_OUT: Final[dict[int, str]] = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space and repeat, nothing of this step was kept",
     sqlite3.SQLITE_NOTADB: "it is not a SQLite database; name another file, this one was left as it was",
@@ -113,7 +115,7 @@ class Staged:
     rows: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Database:
     """A Shelfwise database file; made by `Database.open`. Safe to share between threads, not across a fork."""
 
@@ -178,8 +180,9 @@ class Database:
             max_overflow=-1,
             connect_args={"check_same_thread": False, "timeout": _WAIT_MILLISECONDS / 1000},
         )
-        event.listen(engine, "connect", _prepare)
-        return cls(path, patience_seconds, engine)
+        database = cls(path, patience_seconds, engine)
+        event.listen(engine, "connect", lambda raw, _: database._patiently(lambda: _prepare(raw)))
+        return database
 
     def close(self) -> None:
         """Close all idle connections; the object can be used again and reopens them."""
@@ -211,8 +214,8 @@ class Database:
         ----------
         stage
             Declared frames by name, for example ``{"movements": frame}``, to be loaded in bulk. They are written to a
-            temporary file before the write takes its turn, so a large import keeps others waiting for less than
-            half of its time. The function that takes the frame is then called without it.
+            temporary file before the write takes its turn, so nobody waits for that part of a large import. The
+            function that takes the frame is then called without it.
 
         Raises
         ------
@@ -243,6 +246,7 @@ class Database:
     def _migrate(self, to: str, *, only_if_new: bool) -> tuple[str | None, str | None]:
         with self._explained(), self._my_turn(), self._engine.connect() as connection:
             raw = _raw(connection)
+            self._patiently(lambda: self._revision_on(raw))  # leaves the file of another program as it is
             self._patiently(lambda: _use_wal(raw))
             # A rebuilt table is dropped for a moment, which must not count as deleting what refers to it.
             raw.execute("PRAGMA foreign_keys = OFF")
@@ -295,7 +299,7 @@ class Database:
             try:
                 return step()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                if error.sqlite_errorcode & 0xFF not in _TRY_AGAIN:
                     raise
                 if time.monotonic() > deadline:
                     raise StorageError(self._no_turn()) from error
@@ -467,7 +471,7 @@ def fetch(connection: Connection, query: Select[Any], schema: Mapping[str, pl.Da
     return frame.with_columns(pl.col(n).cast(d) for n, d in schema.items() if stored[n] != d)
 
 
-def _prepare(raw: sqlite3.Connection, _: object) -> None:
+def _prepare(raw: sqlite3.Connection) -> None:
     # The driver's own transactions are off: BEGIN is said here, so that it is the right one and DDL is inside it.
     raw.isolation_level = None
     for setting in ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY", "cache_size = -65536"):
