@@ -301,8 +301,8 @@ def _own_year(block: Block, season: Floats, ordinals: Integers, fitted: Fitted, 
     return read(shape**fitted.year_strength, index)
 
 
-def noise_of(block: Block, season: Floats, fitted: Fitted) -> Floats:
-    """Return [n] variance over mean around a local level, shrunk to the group's by 20 periods' worth."""
+def noise_of(block: Block, season: Floats, fitted: Fitted, lean: float = 20.0) -> Floats:
+    """Return [n] variance over mean around a local level, shrunk to the group's by ``lean`` periods' worth."""
     past = np.maximum(season, FLOOR)
     explained = block.seen * past
     span = max(4 * fitted.freq.season, 13) if not fitted.freq.is_daily_or_longer else noise_span(fitted.freq)
@@ -314,7 +314,7 @@ def noise_of(block: Block, season: Floats, fitted: Fitted) -> Floats:
     lost = 1.0 / (1.0 - 1.0 / max(2.0, min(span, explained.shape[1])))  # the level was fitted to the same periods
     prior = fitted.noise[block.groups]
     mean = np.where(seen > 0, total / np.maximum(seen, 1.0), 0.0)
-    weight = 20.0 * np.maximum(mean, 1e-9)
+    weight = lean * np.maximum(mean, 1e-9)
     noise: Floats = (error * lost + prior * weight) / np.maximum(total + weight, 1e-9)
     return np.maximum(noise, 1.0 if fitted.is_count else 1e-6)
 

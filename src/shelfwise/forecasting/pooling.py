@@ -100,9 +100,10 @@ def _pooled_noise(blocks: list[Block], fitted: Fitted) -> Floats:
     """Return [G] variance over mean: the middle series of each group, since a few wild ones would rule a mean."""
     noise, groups = [], []
     unshrunk = replace(fitted, noise=np.ones(len(fitted.groups)))
+    lean = 20.0 if fitted.is_count else 0.0  # the noise of counts is about 1; that of kilograms or money is anything
     for block in blocks:
         live = block.values.sum(axis=1) > 0
-        noise.append(noise_of(block, _season_so_far(block, fitted), unshrunk)[live])
+        noise.append(noise_of(block, _season_so_far(block, fitted), unshrunk, lean)[live])
         groups.append(block.groups[live])
     return _by_group(np.concatenate(noise), np.concatenate(groups), len(fitted.groups), np.median, 1.0)
 
