@@ -43,7 +43,7 @@ def test_poison_after_the_cutoff_reaches_nothing_a_model_is_given():
     for index, window in enumerate(windows(clean, 7, 3)):
         cut = 90 - 7 * (3 - index)
         poisoned, visits, sold_out = values.copy(), covariate.copy(), flags.copy()
-        poisoned[:, cut:], visits[:, cut:], sold_out[:, cut:] = 1e12, 1e12, ~flags[:, cut:]
+        poisoned[:, cut:], visits[:, cut:], sold_out[:, cut:] = 1e12, 1e12, np.arange(90 - cut) % 2 == 0
         dirty = panel_of(poisoned, past_only={"visits": visits}, available=sold_out)
         past = list(windows(dirty, 7, 3))[index].past
         for found, known in (

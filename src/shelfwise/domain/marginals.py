@@ -202,5 +202,5 @@ def _count_quantiles(mean: Floats, variance: Floats, levels: Floats) -> Floats:
         found += below
         p *= (size + (k - 1)) / k * q
         cdf += p
-    beyond = cdf[:, None] < levels - 1e-12
+    beyond = found > _RECURSION_STEPS  # the same cells as in `_count_samples`
     return np.where(beyond, np.maximum(_rounded_gamma(mean, variance, levels), found), found)
