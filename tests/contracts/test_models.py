@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from dataclasses import replace
 from functools import cache
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from shelfwise.domain.errors import ModelError, ParameterError
+from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.panel import Covariate, Panel
 from shelfwise.forecasting.catalog import MODELS, estimator
 
@@ -184,6 +186,18 @@ def test_saving_and_loading_changes_nothing(model):
     same(restored.predict(panel, HORIZON), fitted(model).predict(panel, HORIZON))
 
 
+def test_a_predictor_and_its_forecast_travel_to_other_processes(model):
+    panel = mixed_histories()
+    predictor = pickle.loads(pickle.dumps(fitted(model)))
+    forecast = predictor.predict(panel, HORIZON)
+    same(pickle.loads(pickle.dumps(forecast)), fitted(model).predict(panel, HORIZON))
+
+
+def test_a_stored_forecast_gives_the_same_paths(model):
+    forecast = fitted(model).predict(mixed_histories(), HORIZON)
+    same(Forecast.from_bytes(forecast.to_bytes()), forecast)
+
+
 # ---------------------------------------------------------------------- any history
 
 
@@ -274,6 +288,14 @@ def test_series_never_seen_while_fitting_are_forecast_from_seven_observations(mo
     young = replace(young, series=young.series.with_columns(category=young.series["category"] + " never seen"))
     forecast = sound(fitted(model).predict(young, HORIZON, n_paths=50), young)
     assert (forecast.mean().mean(axis=1) > 5).all()
+
+
+def test_series_without_the_attributes_of_the_others_are_forecast_too(model):
+    panel = mixed_histories()
+    bare = replace(panel, series=panel.series.select("unique_id"), hierarchy=())
+    sound(fitted(model).predict(bare, HORIZON, n_paths=50), bare)
+    blank = replace(panel, series=panel.series.with_columns(category=None))
+    forecast_of(model, blank)
 
 
 # ---------------------------------------------------------------------- what is known ahead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -418,6 +419,24 @@ def test_a_cutoff_before_a_series_begins_leaves_it_without_history_at_the_cutoff
     past = panel.until(panel.starts[0] + 1)
     assert past.lengths.tolist() == [1, 0, 0]
     assert (past.ends == panel.starts[0] + 1).all()
+
+
+def test_a_shared_row_is_cut_for_each_series_at_its_own_cutoff():
+    panel = covered()
+    first = int(panel.ends[0]) - 4
+    past = panel.until(first + np.array([1, 3, 2]))
+    shown = past.past_only["tide"].at(np.full(3, first), 4)
+    np.testing.assert_array_equal(shown, [[0, NAN, NAN, NAN], [0, 1, 2, NAN], [0, 1, NAN, NAN]])
+    assert panel.until(first + 2).past_only["tide"].shared
+    np.testing.assert_array_equal(past.select([2]).past_only["tide"].at(np.array([first]), 3), [[0, 1, NAN]])
+
+
+def test_panels_travel_to_other_processes():
+    panel = covered()
+    read = pickle.loads(pickle.dumps(panel))
+    np.testing.assert_array_equal(read.window(4), panel.window(4))
+    assert read.series.equals(panel.series)
+    assert read.freq == panel.freq
 
 
 def test_a_cutoff_after_the_end_changes_nothing():

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.backtest import METRICS, backtest, score, windows
 from shelfwise.forecasting.models.naive import SeasonalNaive
@@ -135,6 +135,14 @@ def test_the_same_seed_gives_the_same_scores():
 def test_an_unknown_model_is_refused_before_anything_is_fitted():
     with pytest.raises(ParameterError, match="'crystal_ball' is not known"):
         backtest(panel_of(counts()), ("base_level", "crystal_ball"), horizon=7)
+
+
+def test_a_backtest_without_models_or_without_anything_to_score_is_refused():
+    with pytest.raises(ParameterError, match="at least 1 model, got none"):
+        backtest(panel_of(counts()), (), horizon=7)
+    closed = panel_of(counts(), available=np.zeros((6, 90), dtype=bool))
+    with pytest.raises(DataError, match="no period of the 2 windows of 7 periods was recorded.*check y and available"):
+        backtest(closed, horizon=7, n_cutoffs=2)
 
 
 def test_a_forecast_that_knows_the_truth_scores_perfectly():

@@ -62,8 +62,12 @@ class Covariate:
     def until(self, ends: Integers) -> Covariate:
         """Return the covariate without values at or after each series' ordinal ``ends`` [N]."""
         if self.offsets is None:
-            keep = int(np.clip(ends.max(initial=0) - self.starts[0], 0, len(self.values)))
-            return replace(self, values=self.values[:keep])
+            kept = np.clip(ends - self.starts[0], 0, len(self.values))  # [N]
+            if (kept == kept[:1]).all():
+                return replace(self, values=self.values[: int(kept.max(initial=0))])
+            # series known for different times can share the row no longer
+            values, offsets = take(self.values, np.zeros_like(kept), kept)
+            return replace(self, values=values, offsets=offsets, starts=np.repeat(self.starts, len(kept)))
         lengths = np.clip(ends - self.starts, 0, np.diff(self.offsets))
         values, offsets = take(self.values, self.offsets[:-1], lengths)
         return replace(self, values=values, offsets=offsets)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.forecast import DEFAULT_LEVELS, Forecast
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import metrics
@@ -165,8 +165,12 @@ def backtest(
     Raises
     ------
     ParameterError
-        An unknown model, or too short a history.
+        No model or an unknown one, or too short a history.
+    DataError
+        Nothing after any cutoff can be scored.
     """
+    if not models:
+        raise ParameterError("a backtest needs at least 1 model, got none; for example models=('auto',)")
     estimators = [(name, estimator(name)) for name in models]
     rows: list[dict[str, Any]] = []
     total = n_cutoffs * len(estimators)
@@ -182,6 +186,11 @@ def backtest(
             size = {"series": len(forecast), "cells": int(window.scored.sum())}
             rows.append({"model": name, "cutoff": window.cutoff, **size, **score(window, forecast, season)})
             rows[-1]["seconds"] = seconds
+    if not rows:
+        raise DataError(
+            f"no period of the {n_cutoffs} windows of {horizon} periods was recorded and on sale, so there is nothing "
+            "to score; use more cutoffs or check y and available"
+        )
     if progress is not None:
         progress("scored", total, total)
     return Backtest(pl.DataFrame(rows), horizon)

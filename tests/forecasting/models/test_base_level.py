@@ -90,6 +90,16 @@ def test_the_lift_of_a_promotion_is_found_and_applied(lift):
     assert mean[up].mean() / expected[:, 200:][up].mean() == pytest.approx(1.0, abs=0.2)
 
 
+def test_lifts_and_categories_survive_saving():
+    flags = (np.arange(228) % 9 == 0).astype(float)
+    values = demand(10.0 * np.where(flags[:200] > 0, 2.0, 1.0) * np.ones((12, 1)))
+    panel = panel_of(values, category=["tea"] * 6 + ["Tassen, groß"] * 6, known_future={"promotion": flags})
+    predictor = BaseLevel().fit(panel)
+    restored = BaseLevel().restore(predictor.to_arrays())
+    assert restored.fitted.flags == ("promotion",)
+    np.testing.assert_array_equal(restored.predict(panel, 28).paths, predictor.predict(panel, 28).paths)
+
+
 def test_closed_days_sell_nothing_and_do_not_lower_the_others():
     opened = np.ones(168)
     opened[6::7] = 0.0  # Sundays
