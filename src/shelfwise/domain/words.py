@@ -30,9 +30,8 @@ def units(value: float | None) -> str:
     """
     if value is None or not math.isfinite(value):
         return "-"
-    if abs(value) >= 9.95 or value == round(value):
-        return f"{value:,.0f}".replace("-0", "0") if round(value) == 0 else f"{value:,.0f}"
-    return f"{value:.1f}"
+    places = 0 if abs(value) >= 9.95 or value == round(value) else 1
+    return f"{round(value, places) + 0.0:,.{places}f}"  # adding zero takes the sign off a zero
 
 
 def money(value: float | None, currency: str) -> str:
@@ -43,7 +42,8 @@ def money(value: float | None, currency: str) -> str:
     """
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{currency} {value:,.0f}" if abs(value) >= 9.995 or value == 0 else f"{currency} {value:,.2f}"
+    places = 0 if abs(value) >= 9.995 or value == 0 else 2
+    return f"{currency} {round(value, places) + 0.0:,.{places}f}"
 
 
 def share(value: float | None) -> str:
