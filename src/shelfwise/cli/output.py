@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 NARROWEST = 60
+NARROWEST_TEXT = 12
+"""A text column is not cut below this; most codes are shorter."""
 
 
 class Form(Enum):
@@ -129,28 +131,43 @@ def write_table(
     numeric: Sequence[bool],
     *,
     indent: int = 0,
-    ruled: bool = True,
+    wide: bool = False,
 ) -> None:
-    """Write rows of text as a table: ruled on a terminal, aligned by spaces in a pipe (or where not ``ruled``)."""
-    titles = [header.replace("_", " ") for header in headers]
-    if ruled and sys.stdout.isatty():
-        from rich import box
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.table import Table
+    """Write rows of text as a table. On a terminal the longest texts give way; codes and numbers are never cut.
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for title, right in zip(titles, numeric, strict=True):
-            justify: Literal["left", "right"] = "right" if right else "left"
-            table.add_column(title, justify=justify, overflow="fold" if right else "ellipsis", no_wrap=not right)
-        for row in rows:
-            table.add_row(*(escape(text) for text in row))
-        Console(width=width()).print(table)
-        return
+    Parameters
+    ----------
+    numeric
+        Which columns stand to the right.
+    indent
+        Spaces in front of each row.
+    wide
+        Cut nothing on a terminal either.
+    """
+    titles = [header.replace("_", " ") for header in headers]
     sizes = [max([len(title), *(len(row[i]) for row in rows)]) for i, title in enumerate(titles)]
-    for row in (titles, *rows):
+    on_terminal = sys.stdout.isatty()
+    if on_terminal and not wide:
+        _narrow(sizes, numeric, width() - indent - 2 * (len(sizes) - 1))
+    for number, row in enumerate((titles, *rows)):
         texts = [
-            text.rjust(size) if right else text.ljust(size)
+            text.rjust(size) if right else words.shortened(text, size).ljust(size)
             for text, size, right in zip(row, sizes, numeric, strict=True)
         ]
-        write((" " * indent + "  ".join(texts)).rstrip())
+        text = (" " * indent + "  ".join(texts)).rstrip()
+        write(_bold(text) if on_terminal and number == 0 else text)
+
+
+def _narrow(sizes: list[int], numeric: Sequence[bool], room: int) -> None:
+    """Make the widest text columns narrower until the row fits, none below `NARROWEST_TEXT`."""
+    while sum(sizes) > room:
+        texts = [i for i, right in enumerate(numeric) if not right and sizes[i] > NARROWEST_TEXT]
+        if not texts:
+            return
+        widest = max(texts, key=lambda i: sizes[i])
+        sizes[widest] -= 1
+
+
+def _bold(text: str) -> str:
+    """Return the text in bold, unless the person asked for none of that (NO_COLOR)."""
+    return text if os.environ.get("NO_COLOR") else f"\x1b[1m{text}\x1b[0m"

@@ -129,7 +129,7 @@ def _table(frame: Any) -> None:
     from shelfwise.cli.output import cell
 
     rows = [[cell(value) for value in row] for row in frame.iter_rows()]
-    write_table(frame.columns, rows, [True] * frame.width, indent=2, ruled=False)
+    write_table(frame.columns, rows, [True] * frame.width, indent=2, wide=True)
 
 
 def _wrapped(sentence: str) -> list[str]:

@@ -73,7 +73,7 @@ def _cells(line: dict[str, Any], plan: Plan) -> tuple[str, ...]:
     stock = words.units(line["on_hand"]) if line["stock_known"] else "?"
     low, high = words.units(line["low_per_day"]), words.units(line["high_per_day"])
     rate = f"{words.units(line['demand_per_day'])} ({low}-{high})"
-    out = _day(plan)(line["stockout_on"]) if line["stock_known"] else "?"
+    out = words.short_day(line["stockout_on"]) if line["stock_known"] else "?"
     return (
         line["unique_id"], line["name"] or "", stock, words.units(line["due"]), rate, out,
         words.units(line["quantity"]),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from shelfwise.cli.options import CsvOption, DatabaseOption, JsonOption, open_shop
-from shelfwise.cli.output import form, say, write_frame
+from shelfwise.cli.output import Form, form, say, write_frame
 
 group = typer.Typer(rich_markup_mode=None)
 
@@ -29,10 +29,14 @@ def suppliers(
         from shelfwise.services import catalogue
 
         frame = catalogue.suppliers(shop)
-    shown = [
-        "supplier", "name", "products", "lead_time_days", "deliveries", "measured_days", "used_days", "review_days",
-        "order_weekdays", "minimum_order_value",
-    ]  # fmt: skip
+    shown = ["supplier", "name", "products", "states", "took", "deliveries", "used", "orders", "minimum"]
+    if to is Form.TEXT:
+        frame = frame.rename(
+            {
+                "lead_time_days": "states", "measured_days": "took", "used_days": "used", "order_weekdays": "orders",
+                "minimum_order_value": "minimum",
+            }
+        )  # fmt: skip
     write_frame(
         frame,
         to,

@@ -22,6 +22,15 @@ def day(value: dt.date | None, *, today: dt.date | None = None) -> str:
     return text if today is not None and value.year == today.year else f"{text} {value.year}"
 
 
+def short_day(value: dt.date | None) -> str:
+    """Write a day of the coming months in as little room as it takes.
+
+    >>> short_day(dt.date(2026, 11, 3)), short_day(None)
+    ('3 Nov', '-')
+    """
+    return "-" if value is None else f"{value.day} {value:%b}"
+
+
 def units(value: float | None) -> str:
     """Write units: whole where ten or more or whole already, else with one decimal.
 
