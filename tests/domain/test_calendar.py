@@ -32,8 +32,20 @@ def test_an_unknown_frequency_is_refused_with_its_text_and_the_known_ones(text):
 
 @pytest.mark.parametrize("text", ["0d", "0h", "3min", "1min"])
 def test_a_period_has_a_smallest_size(text):
-    with pytest.raises(ParameterError, match="at least 1|finest frequency is 5min"):
+    with pytest.raises(ParameterError, match="at least 1, got 0|finest frequency is 5min"):
         Frequency.parse(text)
+
+
+@pytest.mark.parametrize("given", [None, 7, dt.timedelta(days=1)])
+def test_a_frequency_is_given_as_text(given):
+    with pytest.raises(ParameterError, match="is not known; use 5min"):
+        Frequency.parse(given)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_a_period_is_a_whole_number_of_units(count):
+    with pytest.raises(ParameterError, match=f"whole number of d, at least 1, got {count}"):
+        Frequency(count, "d")
 
 
 def test_a_month_has_two_labels_and_no_third():

@@ -85,6 +85,17 @@ def test_censored_and_unrecorded_periods_are_not_scored():
     assert one.equals(other)
 
 
+def test_a_series_with_nothing_to_score_is_known_to_the_models_all_the_same():
+    values = counts()
+    flags = np.ones(values.shape, dtype=bool)
+    flags[2, -7:] = False
+    (window,) = windows(panel_of(values, available=flags), 7, 1)
+    assert len(window.past) == 6
+    scores = backtest(panel_of(values, available=flags), horizon=7, n_cutoffs=1).scores
+    assert scores["series"].to_list() == [5, 5]
+    assert scores["cells"].to_list() == [35, 35]
+
+
 def test_a_series_that_had_not_begun_is_left_out_of_early_windows():
     values = counts()
     values[3, :80] = np.nan

@@ -56,8 +56,8 @@ class Frequency:
     anchor: int = 0
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ParameterError(f"a period must be at least 1 {self.unit}, got {self.count}")
+        if self.count < 1 or self.count != int(self.count):
+            raise ParameterError(f"a period must be a whole number of {self.unit}, at least 1, got {self.count}")
         if self.unit == "min" and self.count < 5:
             raise ParameterError(f"the finest frequency is 5min, got {self.count}min; aggregate first")
         if self.unit == "mo" and self.anchor not in (0, -1):
@@ -77,7 +77,7 @@ class Frequency:
         """
         if isinstance(text, Frequency):
             return text
-        match = re.fullmatch(r"(\d*)\s*([A-Za-z]+)(?:-([A-Za-z]{3}))?", text.strip())
+        match = re.fullmatch(r"(\d*)\s*([A-Za-z]+)(?:-([A-Za-z]{3}))?", text.strip()) if isinstance(text, str) else None
         unit = _ALIASES.get(match[2].lower()) if match else None
         if match is None or unit is None:
             raise ParameterError(

@@ -55,8 +55,8 @@ class Backtest:
     Parameters
     ----------
     scores
-        One row per model and cutoff: ``model, cutoff, series, cells`` and a column for each of `METRICS`, then
-        ``seconds`` for fitting, predicting and drawing.
+        One row per model and cutoff: ``model, cutoff``, scored ``series`` and ``cells``, a column for each of
+        `METRICS`, then ``seconds`` for fitting, predicting and drawing.
     horizon
         Periods H of each window.
     """
@@ -107,8 +107,8 @@ def windows(panel: Panel, horizon: int, n_cutoffs: int, step: int | None = None)
     for back in range(step * (n_cutoffs - 1), -1, -step):
         known = panel.until(panel.ends - back)
         past, actual, scored = known.split(horizon)
-        keep = (past.lengths > 0) & scored.any(axis=1)
-        if keep.any():
+        keep = past.lengths > 0  # and not only those with something to score: at the cutoff nobody knew which those are
+        if scored[keep].any():
             label = past.freq.moments([int(past.ends[keep].max()) - 1])[0]
             text = str(label.astype("datetime64[D]") if past.freq.is_daily_or_longer else label.astype("datetime64[m]"))
             yield Window(text, past.select(keep), actual[keep], scored[keep])
@@ -183,7 +183,7 @@ def backtest(
             forecast = model.fit(window.past).predict(window.past, horizon, n_paths=n_paths, seed=seed)
             forecast.paths.sum()
             seconds = time.perf_counter() - started
-            size = {"series": len(forecast), "cells": int(window.scored.sum())}
+            size = {"series": int(window.scored.any(axis=1).sum()), "cells": int(window.scored.sum())}
             rows.append({"model": name, "cutoff": window.cutoff, **size, **score(window, forecast, season)})
             rows[-1]["seconds"] = seconds
     if not rows:
