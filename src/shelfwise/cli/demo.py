@@ -21,7 +21,7 @@ URGENT_SHOWN = 3
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("demo")(demo)
+    app.command("demo", short_help="Make up a shop and show its orders.")(demo)
 
 
 def demo(

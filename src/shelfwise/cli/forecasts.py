@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command("forecast")(forecast)
-    app.command("backtest")(backtest)
+    app.command("forecast", short_help="Forecast what will sell.")(forecast)
+    app.command("backtest", short_help="Score models on your own past.")(backtest)
 
 
 def forecast(

@@ -23,8 +23,8 @@ DATA_PROBLEM = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command("import", no_args_is_help=True)(import_)
-    app.command("check")(check)
+    app.command("import", no_args_is_help=True, short_help="Read sales, stock, products and more.")(import_)
+    app.command("check", short_help="List what is missing or odd in the data.")(check)
 
 
 def import_(

@@ -36,7 +36,7 @@ LineNames = list[str] | None
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("order")(order)
+    app.command("order", short_help="Propose orders; approve, edit, reject.")(order)
 
 
 def order(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 NARROWEST = 60
+MONEY = ("unit_cost", "price", "value", "minimum", "minimum_order_value")
 NARROWEST_TEXT = 12
 """A text column is not cut below this; most codes are shorter."""
 
@@ -108,7 +109,10 @@ def write_frame(frame: pl.DataFrame, to: Form, *, shown: Sequence[str] | None = 
     else:
         picked = frame if shown is None else frame.select([name for name in shown if name in frame.columns])
         numeric = [dtype.is_numeric() for dtype in picked.dtypes]
-        rows = [[cell(value) for value in row] for row in picked.iter_rows()]
+        rows = [
+            [money(value) if name in MONEY else cell(value) for name, value in zip(picked.columns, row, strict=True)]
+            for row in picked.iter_rows()
+        ]
         write_table(picked.columns, rows, numeric)
 
 
@@ -123,6 +127,15 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return words.units(value) if abs(value) >= 9.95 or value == round(value) else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def money(value: float | None) -> str:
+    """Return money without its currency as the text of a table's cell.
+
+    >>> money(5.7), money(None)
+    ('5.70', '-')
+    """
+    return "-" if value is None else f"{value:,.2f}"
 
 
 def write_table(

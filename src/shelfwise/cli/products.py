@@ -19,8 +19,8 @@ group = typer.Typer(rich_markup_mode=None)
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.add_typer(group, name="products")
-    app.command("why", no_args_is_help=True)(why)
+    app.add_typer(group, name="products", short_help="List and edit products.")
+    app.command("why", no_args_is_help=True, short_help="Explain a product's order.")(why)
 
 
 @group.callback(invoke_without_command=True)

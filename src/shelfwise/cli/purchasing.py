@@ -15,8 +15,8 @@ from shelfwise.domain import words
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command("purchase-orders")(purchase_orders)
-    app.command("receive", no_args_is_help=True)(receive)
+    app.command("purchase-orders", short_help="List, place and cancel orders.")(purchase_orders)
+    app.command("receive", no_args_is_help=True, short_help="Book a delivery.")(receive)
 
 
 def purchase_orders(

@@ -14,7 +14,7 @@ group = typer.Typer(rich_markup_mode=None)
 
 def register(app: typer.Typer) -> None:
     """Add the group to the command line."""
-    app.add_typer(group, name="suppliers")
+    app.add_typer(group, name="suppliers", short_help="List and edit suppliers.")
 
 
 @group.callback(invoke_without_command=True)
