@@ -113,6 +113,17 @@ def test_closed_days_sell_nothing_and_do_not_lower_the_others():
     assert found.mean()[:, ~closed].mean() == pytest.approx(12.0, rel=0.1)
 
 
+def test_what_was_booked_on_a_closed_day_says_nothing_of_the_open_ones():
+    opened = np.ones(168)
+    opened[6::7] = 0.0
+    values = demand(np.full((10, 140), 12.0))
+    booked = np.where(opened[:140] == 0, 300.0, values)  # a week's web orders, booked on Sunday
+    with_them, without = (
+        forecast(panel_of(v, known_future={"open": opened})).mean() for v in (booked, values * opened[:140])
+    )
+    np.testing.assert_allclose(with_them, without)
+
+
 def test_a_product_without_history_takes_its_categorys_shape_and_a_wide_band():
     rng = np.random.default_rng(2)
     levels = np.concatenate([rng.gamma(9.0, 1.0, 20), rng.gamma(9.0, 10.0, 20)])[:, None]  # of about 9 and 90
