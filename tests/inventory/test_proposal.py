@@ -92,7 +92,7 @@ def test_the_wait_for_an_order_day_is_protected_too_and_delays_no_order_by_date(
 def test_a_shortage_no_order_can_prevent_is_called_late() -> None:
     mug = line(on_hand=4.0)
     assert (mug["late"], mug["order_by"]) == (True, TODAY)
-    assert mug["warnings"] == "runs short before an order can arrive"
+    assert mug["warnings"] == "may run short before an order can arrive"
 
 
 def test_an_unknown_stock_is_loud_orders_the_whole_demand_and_claims_no_stockout() -> None:

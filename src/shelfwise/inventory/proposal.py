@@ -378,7 +378,7 @@ def _with_warnings(lines: pl.DataFrame, rules: ProposalRules) -> pl.DataFrame:
                 pl.when(pl.col("books") < 0).then(
                     pl.format("the books show {} on hand: counted as 0", _plain("books"))
                 ),
-                pl.when(pl.col("late")).then(pl.lit("runs short before an order can arrive")),
+                pl.when(pl.col("late")).then(pl.lit("may run short before an order can arrive")),
                 pl.when(too_long).then(
                     pl.format(
                         "lasts {} days, more than {}",
