@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -116,3 +117,16 @@ def test_health_is_0_or_3(shop) -> None:
     problems = [row for row in said.data if row["severity"] == "problem"]
     assert said.code == (3 if problems else 0)
     assert any("days ago" in row["what"] for row in problems)  # the made-up shop of this test is of 2024
+
+
+def test_the_log_is_on_stderr_at_the_level_asked_for(shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "plan 2" not in shop("order", "--service", "0.9", "--json").err
+    monkeypatch.setenv("SHELFWISE_LOG_LEVEL", "info")
+    log = logging.getLogger("shelfwise")
+    try:
+        said = shop("order", "--service", "0.91", "--json")
+    finally:
+        log.handlers.clear()
+        log.setLevel(logging.NOTSET)
+    assert "plan 3 for 2024-11-18" in said.err
+    assert said.data["plan"] == 3

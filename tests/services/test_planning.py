@@ -108,3 +108,15 @@ def test_stating_a_shorter_lead_time_and_other_order_days_changes_the_plan(demo:
     assert before["wait_periods"].unique().to_list() == [0]
     assert after["wait_periods"].unique().to_list() == [2]
     assert after["mean_demand"].sum() > before["mean_demand"].sum()
+
+
+def test_a_snoozed_line_can_be_approved_though_its_supplier_has_no_open_line(demo: App) -> None:
+    plan = make_plan(demo)
+    supplier = plan.orders["supplier"][0]
+    own = plan.open_lines.filter(pl.col("supplier") == supplier)["unique_id"].to_list()
+    decisions.snooze(demo, plan, dict.fromkeys(own, MONDAY.replace(day=30)), None)
+    asleep = planning.latest(demo)
+    assert asleep is not None
+    assert supplier not in asleep.orders["supplier"]
+    (made,) = decisions.approve(demo, asleep, own[:1])
+    assert (made.supplier, made.lines) == (supplier, 1)

@@ -25,7 +25,6 @@ SupplierOption = Annotated[
 ProductsOption = Annotated[
     list[str] | None, typer.Option("--product", "-p", help="Only this product; repeat for more.", show_default=False)
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", show_default=False)]
 
 
 def open_shop(database: Path | None, *, create: bool = False, **flags: Any) -> App:
@@ -36,9 +35,18 @@ def open_shop(database: Path | None, *, create: bool = False, **flags: Any) -> A
     create
         Make the database if there is none; otherwise its absence is an error that names the first commands.
     """
+    import logging
+
     from shelfwise.app import open_app
 
-    return open_app(database=database, create=create, **flags)
+    shop = open_app(database=database, create=create, **flags)
+    log = logging.getLogger("shelfwise")
+    log.setLevel(shop.settings.log_level)
+    if log.isEnabledFor(logging.INFO) and not log.handlers:  # Python itself writes warnings and errors to stderr
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        log.addHandler(handler)
+    return shop
 
 
 def database_flag(app: App) -> str:

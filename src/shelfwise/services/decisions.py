@@ -145,7 +145,7 @@ def approve(app: App, plan: Plan, names: Sequence[str]) -> list[Drafted]:
                 supplier,
                 lines,
                 created_at=app.now(),
-                expected_on=orders[supplier]["arrives_on"],
+                expected_on=orders[supplier]["arrives_on"] if supplier in orders else None,
                 note=f"plan {plan.run_id} of {plan.as_of}",
             )
             for row in own:

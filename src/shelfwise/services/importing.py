@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -16,6 +17,8 @@ from shelfwise.app import App
 from shelfwise.domain.errors import ExportError, ParameterError
 from shelfwise.ingest import Receipt
 from shelfwise.storage import catalogue, imports, purchasing, sales, stock
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 DateOrder = Literal["dmy", "mdy", "ymd"]
@@ -164,6 +167,7 @@ def book(
         if "stock_levels" in frames:
             counted = stock.set_stock_levels(connection, frames["stock_levels"], import_id)
             inserted, duplicates = inserted + counted.inserted, duplicates + counted.duplicates
+    _log.info("import %d of %s: %d movements new, %d known", import_id, file_name, inserted, duplicates)
     return import_id, sales.Appended(inserted, duplicates)
 
 

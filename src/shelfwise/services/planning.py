@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -35,6 +36,8 @@ from shelfwise.services import demand, supply
 from shelfwise.services.demand import Demand
 from shelfwise.services.supply import Supply
 from shelfwise.storage import archive, plans
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 
@@ -295,6 +298,7 @@ def _saved(app: App, plan: Plan, forecast: Forecast, mark: str, side: Supply) ->
         fresh = plans.recommendations(connection, run_id)
         _carry_over(connection, before, fresh, answered, plan.as_of, now)
         standing = plans.recommendations(connection, run_id)
+    _log.info("plan %d for %s: %d lines, model %s", run_id, plan.as_of, plan.lines.height, plan.model)
     lines = _decided(plan.lines.drop("recommendation", "status", "decision_reason", "snoozed_until"), standing)
     return _assembled(replace(plan, run_id=run_id, lines=lines), side)
 
