@@ -83,7 +83,9 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int) -> Fitted:
         for past, actual, scored in windows:
             fitted = replace(measure(past, start, strength), year_strength=strength)
             for rows, block in iterate_blocks(past, fitted, horizon):
-                held.append(_Held(decompose(block, fitted, horizon), actual[rows], scored[rows], fitted))
+                parts = decompose(block, fitted, horizon)
+                sold = np.where(parts.season > 0, actual[rows], 0.0)  # on closed days no demand is expected or counted
+                held.append(_Held(parts, sold, scored[rows], fitted))
         tuned = _tune(held, replace(now, year_strength=strength, buckets=buckets))
         loss = _loss(held, tuned)
         if best is None or loss < best[0] * 0.998:  # the simpler shape unless it is beaten
