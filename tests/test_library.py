@@ -94,6 +94,7 @@ def test_a_store_goes_from_a_file_to_a_purchase_order(tmp_path: Path) -> None:
         (number,) = store.approve("all")
         assert store.purchase_orders("draft")["quantity"].sum() == lines["quantity"].sum()
         assert store.orders().height == 0
+        store.send(number, dt.date(2025, 5, 26))
         received = store.receive(number, {"a": 3}, received_on=dt.date(2025, 5, 30))
         assert received["quantity"].to_list() == [3.0]
         on_hand = dict(store.products().select("product", "on_hand").iter_rows())

@@ -271,6 +271,10 @@ class Store:
         """Return purchase order lines, of all orders or of those in one state."""
         return ordering.purchase_orders(self.app, status=status)
 
+    def send(self, number: str, sent_on: date | None = None) -> str:
+        """Mark a drafted purchase order as placed, today unless another day is given; return its number."""
+        return ordering.send(self.app, number, sent_on)
+
     def receive(
         self, number: str, quantities: Mapping[str, float] | None = None, *, received_on: date | None = None
     ) -> pl.DataFrame:

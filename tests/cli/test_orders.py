@@ -180,7 +180,10 @@ def test_a_delivery_raises_the_stock_and_closes_the_order(shop) -> None:
     line = lines[0]
     shop("order", "--approve", line["unique_id"])
     number = shop("purchase-orders", "--status", "draft", "--json").data[0]["purchase_order"]
-    assert "is sent" in shop("purchase-orders", "--send", number).err
+    draft = shop("receive", number)
+    assert draft.code == 1
+    assert f"--send {number}" in draft.err
+    assert "is sent" in shop("purchase-orders", "--send", number, "--on", "2024-11-18").err
     before = _on_hand(shop, line["product"])
     half = int(line["quantity"] // 2)
     part = shop("receive", number, "--lines", f"{line['product']}={half}")

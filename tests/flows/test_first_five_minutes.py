@@ -57,7 +57,7 @@ def test_the_demo_ends_with_orders_and_every_command_it_names_works(tmp_path: Pa
     assert demo.stdout.count("order by ") >= 2
     assert "The 3 most urgent lines" in demo.stdout
     assert re.search(r"\d+ demand [+-] \d+ safety - \d+ on hand - \d+ due = -?\d+ -> ", demo.stdout)
-    assert list((tmp_path / "orders").glob("*.xlsx"))
+    assert list((tmp_path / "orders" / "demo").glob("*.xlsx"))
     assert not (tmp_path / "shelfwise.db").exists()
     named = re.findall(r"^  (shelfwise .*)$", demo.stdout.partition("\nNext\n")[2], flags=re.MULTILINE)
     assert len(named) >= 4

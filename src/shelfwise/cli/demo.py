@@ -14,7 +14,7 @@ from shelfwise.cli.progress import Progress
 from shelfwise.domain import words
 
 DATABASE = Path("shelfwise-demo.db")
-FOLDER = Path("orders")
+FOLDER = Path("orders") / "demo"
 LINES_SHOWN = 4
 URGENT_SHOWN = 3
 

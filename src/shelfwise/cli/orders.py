@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ACTION_NEEDED = 4
 SNOOZE_DAYS = 7
 LINES_ON_A_TERMINAL = 12
+OVERDUE_SHOWN = 5
 
 LineNames = list[str] | None
 
@@ -207,8 +208,10 @@ def tell(shop: App, plan: Plan) -> None:
     say(f"Plan for {words.day(plan.as_of)}, from data until {words.day(plan.data_until)}{old}; model {plan.model}")
     for note in plan.notes:
         say(f"note: {note}")
-    for late in plan.overdue.iter_rows(named=True):
+    for late in plan.overdue.head(OVERDUE_SHOWN).iter_rows(named=True):
         say(f"note: {late['purchase_order']} {late['product']}@{late['warehouse']}: {late['reason']}")
+    if plan.overdue.height > OVERDUE_SHOWN:
+        say(f"note: {words.count(plan.overdue.height - OVERDUE_SHOWN, 'more order line')} too late to count")
 
 
 def as_document(plan: Plan, currency: str) -> dict[str, Any]:

@@ -24,8 +24,9 @@ def purchase_orders(
     status: Annotated[
         str | None, typer.Option("--status", help="draft, sent, part_received, received or cancelled.")
     ] = None,
-    send: Annotated[
-        list[str] | None, typer.Option("--send", metavar="NUMBER", help="Mark a draft as placed, today.")
+    send: Annotated[list[str] | None, typer.Option("--send", metavar="NUMBER", help="Mark a draft as placed.")] = None,
+    on: Annotated[
+        dt.datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day it was placed, for --send.")
     ] = None,
     cancel: Annotated[
         list[str] | None, typer.Option("--cancel", metavar="NUMBER", help="Cancel what has not come.")
@@ -43,7 +44,7 @@ def purchase_orders(
         from shelfwise.services import ordering
 
         for one in send or []:
-            say(f"{ordering.send(shop, one)} is sent")
+            say(f"{ordering.send(shop, one, None if on is None else on.date())} is sent")
         for one in cancel or []:
             say(f"{ordering.cancel(shop, one)} is cancelled")
         lines = ordering.purchase_orders(shop, status=status, number=number)

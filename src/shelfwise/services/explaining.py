@@ -225,8 +225,11 @@ def _demand_words(line: dict[str, Any], panel: Panel, weekdays: pl.DataFrame) ->
         said.append(
             f"It sold {words.units(now)} a day in the last {RATE_DAYS} days{year}, on days when it could be sold."
         )
+    elif panel.lengths[0] < RATE_DAYS and (young := _rate(panel, 0, int(panel.lengths[0]))) is not None:
+        days = words.count(int(panel.lengths[0]), "day")
+        said.append(f"It has been on sale for {days} only and sold {words.units(young)} a day; the rest is borrowed.")
     else:
-        said.append(f"It could not be sold, or has no history, in the last {RATE_DAYS} days: the level is borrowed.")
+        said.append(f"On no day of the last {RATE_DAYS} is its demand known: the level is from before, or borrowed.")
     if panel.lengths[0] >= 8 * 7 and line["demand_per_day"] >= 0.5:
         best, worst = (
             weekdays.sort("factor", descending=True).row(0),
@@ -240,15 +243,15 @@ def _demand_words(line: dict[str, Any], panel: Panel, weekdays: pl.DataFrame) ->
     return said
 
 
-def _rate(panel: Panel, back: int) -> float | None:
-    """Return mean sales on usable days of the four weeks that ended ``back`` days ago; None without such days.
+def _rate(panel: Panel, back: int, days: int = RATE_DAYS) -> float | None:
+    """Return mean sales on usable days of the ``days`` that ended ``back`` days ago; None without such days.
 
     364 days are 52 weeks, so the same four weeks a year ago end 364 - 28 days ago: they are the ones that come next.
     """
-    length = back + RATE_DAYS
-    if panel.lengths[0] < length:
+    length = back + days
+    if length < 1 or panel.lengths[0] < length:
         return None
-    values, seen = panel.window(length)[0, :RATE_DAYS], panel.available_window(length)[0, :RATE_DAYS]
+    values, seen = panel.window(length)[0, :days], panel.available_window(length)[0, :days]
     return float(values[seen].mean()) if seen.any() else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from shelfwise.app import App
-from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.errors import ConflictError, ParameterError
 from shelfwise.domain.frames import PURCHASE_ORDER_EXPORT
 from shelfwise.exchange import purchase_orders as export_files
 from shelfwise.services.names import not_found
@@ -38,7 +38,7 @@ def purchase_orders(app: App, *, status: str | None = None, number: str | None =
 
 
 def order_list(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per order from PURCHASE_ORDER_LINES: supplier, state, days, lines, units, still due, value."""
+    """Return one row per order from PURCHASE_ORDER_LINES, open ones first, the latest of them first."""
     due = (pl.col("quantity") - pl.col("quantity_received").fill_null(0)).clip(0)
     return (
         lines.group_by("purchase_order", maintain_order=True)
@@ -50,7 +50,9 @@ def order_list(lines: pl.DataFrame) -> pl.DataFrame:
             units_due=pl.when(pl.col("status").first().is_in(["received", "cancelled"])).then(0.0).otherwise(due.sum()),
             value=(pl.col("quantity") * pl.col("unit_cost")).sum(),
         )
-        .sort("purchase_order", descending=True)
+        .with_columns(open=pl.col("status").is_in(["draft", "sent", "part_received"]))
+        .sort(["open", "ordered_on", "purchase_order"], descending=True, nulls_last=[False, False, False])
+        .drop("open")
     )
 
 
@@ -73,7 +75,7 @@ def cancel(app: App, number: str) -> str:
 def receive(
     app: App, number: str, quantities: Mapping[str, float] | None = None, received_on: dt.date | None = None
 ) -> Received:
-    """Book a delivery. A draft that arrives was evidently sent: it is marked so on the day it was made.
+    """Book a delivery of an order that was sent.
 
     Parameters
     ----------
@@ -88,7 +90,10 @@ def receive(
         own = lines.filter(pl.col("purchase_order") == found)
         when: dt.date | dt.datetime = app.now() if received_on is None else received_on
         if own["status"][0] == "draft":
-            purchasing.send(connection, found, min(app.today(), received_on or app.today()))
+            raise ConflictError(
+                f"{found} is a draft, and lead times are measured from the day it was placed; say so first: "
+                f"`shelfwise purchase-orders --send {found}`, with --on DAY if that was not today"
+            )
         delivered = None if quantities is None else _delivered(own, quantities)
         return purchasing.receive(connection, found, delivered, received_on=when)
 
