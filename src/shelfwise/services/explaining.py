@@ -221,9 +221,9 @@ def _demand_words(line: dict[str, Any], panel: Panel, weekdays: pl.DataFrame) ->
     now = _rate(panel, 0)
     then = _rate(panel, 364 - RATE_DAYS)
     if now is not None:
-        year = f", and {words.units(then)} a day in the same four weeks a year ago" if then is not None else ""
+        year = f"; a year ago the coming four weeks brought {words.units(then)} a day" if then is not None else ""
         said.append(
-            f"It sold {words.units(now)} a day in the last {RATE_DAYS} days{year}, on days when it could be sold."
+            f"On days when it could be sold it sold {words.units(now)} a day in the last {RATE_DAYS} days{year}."
         )
     elif panel.lengths[0] < RATE_DAYS and (young := _rate(panel, 0, int(panel.lengths[0]))) is not None:
         days = words.count(int(panel.lengths[0]), "day")
