@@ -9,14 +9,26 @@ from typing import Final
 from shelfwise.domain.errors import ParameterError
 from shelfwise.forecasting.contract import Estimator
 from shelfwise.forecasting.models.base_level import BaseLevel
+from shelfwise.forecasting.models.croston import croston_sba, imapa, tsb
 from shelfwise.forecasting.models.naive import SeasonalNaive
+from shelfwise.forecasting.models.statistical import auto_arima, auto_ces, auto_ets, auto_theta
+from shelfwise.forecasting.models.trees import Trees
 
 MODELS: Final[dict[str, Callable[[], Estimator]]] = {
     "base_level": BaseLevel,
     "seasonal_naive": SeasonalNaive,
+    "trees": Trees,
+    # The statistical family, which needs the extra `classic`.
+    "auto_ets": auto_ets,
+    "auto_theta": auto_theta,
+    "auto_arima": auto_arima,
+    "auto_ces": auto_ces,
+    "croston_sba": croston_sba,
+    "tsb": tsb,
+    "imapa": imapa,
 }
 
-AUTOMATIC: Final = "base_level"  # what ``model="auto"`` stands for
+AUTOMATIC: Final = "trees"  # what ``model="auto"`` stands for
 
 
 def estimator(name: str) -> Estimator:
@@ -28,7 +40,7 @@ def estimator(name: str) -> Estimator:
         There is no such model; the message lists those there are.
 
     >>> estimator("auto").name
-    'base_level'
+    'trees'
     """
     wanted = AUTOMATIC if name == "auto" else name
     if wanted not in MODELS:
