@@ -10,6 +10,8 @@ a new plan is made, and a person's decisions carry over as long as what they ans
 
 An approved line is on a purchase order, and so counts as on its way at once.
 
+Making a plan, keeping it and reading it back stand in one file, because what is read must be what was made.
+
 Letters: N series, S sample paths, H days.
 """
 
