@@ -1,7 +1,7 @@
 """Accuracy on held-out windows of real data: ``python bench/accuracy.py [PANEL ...]``, with SHELFWISE_DATA set.
 
-Every model sees only what was known at each cutoff. Windows do not overlap and end with the data. ``--models`` names the
-models, ``--sample`` takes so many series of each panel, chosen by a hash of their ids: the same for every model.
+Every model sees only what was known at each cutoff. Windows do not overlap and end with the data. ``--models`` names
+the models, ``--sample`` takes so many series of each panel, chosen by a hash of their ids: the same for every model.
 """
 
 from __future__ import annotations

@@ -45,22 +45,22 @@ def seasonal_shape(values: Floats, seen: Flags, season: int) -> Floats:
 def local_level(values: Floats, seen: Flags, shape: Floats, span: int) -> Floats:
     """Return the level [T] in units per period of season 1, over ``span`` periods around each one.
 
-    Where a whole span went unseen the level runs straight from the one before to the one after; beyond the first and
-    last it stays.
+    A level is read only where half the span was seen (or as much as ever was), because a single sale is no level. Over
+    a gap it runs straight from the one before to the one after; beyond the first and last it stays.
     """
     if not seen.any():
         return np.zeros(len(values))
     span = min(span, len(values))
     level = moving_level(np.where(seen, values, 0.0)[None, :], (seen * shape)[None, :], span)[0]
-    known = np.flatnonzero(_seen_within(seen, span))
+    known = np.flatnonzero(_well_seen(seen, span))
     found: Floats = np.maximum(np.interp(np.arange(len(values)), known, level[known]), 0.0)
     return found
 
 
-def _seen_within(seen: Flags, span: int) -> Flags:
-    """Return which periods [T] have a seen one in the window that `moving_level` reads there."""
-    counts = moving_level(seen[None, :].astype(np.float64), np.ones((1, len(seen))), span)[0]
-    found: Flags = counts > 0.5 / span
+def _well_seen(seen: Flags, span: int) -> Flags:
+    """Return which periods [T] have their window, the one that `moving_level` reads, seen by half or more."""
+    share = moving_level(seen[None, :].astype(np.float64), np.ones((1, len(seen))), span)[0]
+    found: Flags = share > min(0.5, float(share.max())) - 0.5 / span
     return found
 
 

@@ -55,14 +55,22 @@ def tsb(size_weight: float = 0.1, chance_weight: float = 0.1) -> LocalModel:
 def imapa() -> LocalModel:
     """Return IMAPA: the mean of smoothed rates over all levels of aggregation up to the mean interval between sales.
 
-    Source: Petropoulos and Kourentzes, 2015, Journal of the Operational Research Society 66(6).
+    Source: Petropoulos and Kourentzes, 2015, Journal of the Operational Research Society 66(6). It reads the latest
+    300 periods, because what it expected of past periods takes time that grows with the square of the history.
     """
-    return _model("imapa", ())
+    return _model("imapa", (), longest=300)
 
 
-def _model(name: str, weights: tuple[float, ...]) -> LocalModel:
+def _model(name: str, weights: tuple[float, ...], longest: int | None = None) -> LocalModel:
     return LocalModel(
-        name, VERSION, partial(_fit_one, name, weights), partial(_library, name), longest_season=1, least=4, gaps="drop"
+        name,
+        VERSION,
+        partial(_fit_one, name, weights),
+        partial(_library, name),
+        longest=longest,
+        longest_season=1,
+        least=4,
+        gaps="drop",
     )
 
 
