@@ -33,6 +33,7 @@ Flags = npt.NDArray[np.bool_]
 
 CEILING: Final = 2.0  # neither mean nor deviation of a period goes beyond so many times the largest value in history
 SMALLEST: Final = 1e-6  # of a history's mean: below it nothing is expected, and surely so
+DECIMALS: Final = 10  # of scaled histories, so that grams and kilograms lead an optimiser to one and the same answer
 NOISE_PERIODS: Final = 20.0  # periods of history that the noise of a series' category is worth
 SAMPLE: Final = 1000  # series that noise and dependence are measured on
 NAMED: Final = 5  # ids that one note names
@@ -245,7 +246,8 @@ class LocalPredictor:
                 told.short.append(unique_id)
             return self._flat(known, scale, horizon, noise)
         season = self.common.freq.season
-        history = (known if self.model.gaps == "drop" else filled(values, seen, season)) / scale
+        history = known if self.model.gaps == "drop" else filled(values, seen, season)
+        history = np.round(history / scale, DECIMALS)
         outlook = self._fit(history, season if known.size >= 2 * season else 1, horizon, unique_id, told)
         if outlook is None:
             return self._flat(known, scale, horizon, noise)
