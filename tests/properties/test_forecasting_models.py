@@ -43,7 +43,7 @@ def test_measured_demand_scales_with_its_unit(model, seed, unit):
     one, other = forecast(model, values), forecast(model, values * unit)
     np.testing.assert_allclose(other.mean(), unit * one.mean(), rtol=0.1)
     wide, scaled = (f.quantiles([0.1, 0.9]).sum(axis=(0, 1)) for f in (one, other))
-    np.testing.assert_allclose(scaled, unit * wide, rtol=0.1)
+    np.testing.assert_allclose(scaled, unit * wide, rtol=0.2)  # widths are chosen from a short list
 
 
 @pytest.mark.parametrize("model", sorted(MODELS))

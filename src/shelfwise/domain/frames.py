@@ -483,8 +483,8 @@ def parse_service_level(text: str | float) -> float:
         value = float(str(text).strip().removesuffix("%"))
     except ValueError:
         raise ParameterError(f"service level must be a fraction or a percentage, got {text!r}") from None
-    if str(text).strip().endswith("%") or value > 1:
-        value /= 100
+    if str(text).strip().endswith("%") or value >= 50:
+        value /= 100  # nobody means 50 times; 1.5 is a slip, not 1.5 %
     if not 0 < value < 1:
         raise ParameterError(f"service level must be above 0 and below 1, got {text!r}; for example 0.95 or 95%")
     return value

@@ -123,8 +123,9 @@ def score(window: Window, forecast: Forecast, season: int) -> dict[str, float]:
     longest = int(window.past.lengths.max())
     absolute, squared = metrics.naive_scales(window.past.window(longest), season)
     paths = forecast.paths
-    whole: npt.NDArray[np.bool_] = np.all(scored, axis=1, keepdims=True)  # [N, 1]
-    totals = actual.sum(axis=1, keepdims=True)  # [N, 1] units over the horizon
+    totals = actual.sum(axis=1, keepdims=True)  # [N, 1] units over the scored part of the horizon
+    drawn = np.einsum("nsh,nh->ns", paths, scored.astype(np.float32))[:, :, None]  # [N, S, 1]
+    told: npt.NDArray[np.bool_] = np.any(scored, axis=1, keepdims=True)  # [N, 1]
     return {
         "wql": metrics.wql(actual, quantiles, levels, scored),
         "wape": metrics.wape(actual, mean, scored),
@@ -134,7 +135,7 @@ def score(window: Window, forecast: Forecast, season: int) -> dict[str, float]:
         "pinball": metrics.pinball(actual, quantiles, levels, scored),
         "crps": metrics.crps(actual, paths, scored),
         "coverage": metrics.coverage(actual, paths, scored),
-        "total_coverage": metrics.coverage(totals, forecast.total()[:, :, None], whole),
+        "total_coverage": metrics.coverage(totals, drawn, told),
     }
 
 

@@ -35,7 +35,7 @@ Integers = npt.NDArray[np.int64]
 
 YEAR_STRENGTHS: Final = (0.0, 0.5, 1.0)
 WIDTHS: Final = (0.3, 0.45, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8, 2.4, 3.4, 5.0, 8.0)
-WIDTH_ROWS, TOTAL_ROWS = 4500, 900  # held-out windows that widths, and the dependence over time, are chosen on
+WIDTH_ROWS, TOTAL_ROWS = 1800, 600  # held-out windows that widths, and the dependence over time, are chosen on
 OPTIMISM: Final = 0.08  # widths are chosen on the windows the mix was fitted to, so they come out this much narrow
 SUM_ROWS: Final = 0.3  # how firmly the weights of a mix sum to 1, as a share of the data's own pull
 CLASSES: Final = 5  # classes of level with a width of their own
@@ -57,7 +57,7 @@ def sample_of(panel: Panel, size: int) -> Panel:
 
 def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int) -> Fitted:
     """Return the fitted quantities: everything that has a choice is chosen on held-out windows of ``pool``."""
-    horizon = _reference_horizon(pool)
+    horizon = reference_horizon(pool)
     start = replace(start, flags=flags_of(pool))
     now = measure(pool, start)
     ends = [horizon * (i + 1) for i in range(cutoffs)]
@@ -71,12 +71,12 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int) -> Fitted:
         past = past.select(keep)
         if past.n_series:
             future = pool.select(keep)
-            actual, scored = _cells(future, past.ends, horizon)
+            actual, scored = cells_after(future, past.ends, horizon)
             windows.append((past, actual, scored))
     if not windows:
         return now
     buckets = _buckets(pool.freq, horizon)
-    best: tuple[float, Fitted, list[_Held]] | None = None
+    best: tuple[float, Fitted, list[Held]] | None = None
     strengths = YEAR_STRENGTHS if longest >= 1.15 * pool.freq.periods_per_year else (0.0,)
     for strength in strengths if pool.freq.is_daily_or_longer else (0.0,):
         held = []
@@ -85,9 +85,9 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int) -> Fitted:
             for rows, block in iterate_blocks(past, fitted, horizon):
                 parts = decompose(block, fitted, horizon)
                 sold = np.where(parts.season > 0, actual[rows], 0.0)  # on closed days no demand is expected or counted
-                held.append(_Held(parts, sold, scored[rows], fitted))
+                held.append(Held(parts, sold, scored[rows], fitted))
         tuned = _tune(held, replace(now, year_strength=strength, buckets=buckets))
-        loss = _loss(held, tuned)
+        loss = loss_of(held, tuned)
         if best is None or loss < best[0] * 0.998:  # the simpler shape unless it is beaten
             best = (loss, tuned, held)
     assert best is not None  # noqa: S101 - strengths is never empty
@@ -100,11 +100,11 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int) -> Fitted:
         mix=chosen.mix,
         class_edges=chosen.class_edges,
         widths=chosen.widths,
-        dependence=_dependence(best[2], chosen),
+        dependence=dependence_of(best[2], chosen),
     )
 
 
-def _reference_horizon(pool: Panel) -> int:
+def reference_horizon(pool: Panel) -> int:
     """Return the periods held out while fitting: four weeks, a quarter or a year, at most a fifth of the history."""
     wanted = {"min": 1440, "h": 48, "d": 28, "w": 13, "mo": 12}[pool.freq.unit] // pool.freq.count
     return int(max(1, min(wanted, pool.lengths.max() // 5)))
@@ -115,7 +115,7 @@ def _buckets(freq: Frequency, horizon: int) -> Integers:
     return np.unique(np.maximum(1, np.array([horizon // 4, horizon // 2, horizon]))).astype(np.int64)
 
 
-def _cells(panel: Panel, starts: Integers, length: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def cells_after(panel: Panel, starts: Integers, length: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return what came [N, length] from each start on, and which cells are demand."""
     back = panel.ends - starts
     longest = int(back.max())
@@ -127,13 +127,14 @@ def _cells(panel: Panel, starts: Integers, length: int) -> tuple[Floats, npt.NDA
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
+class Held:
     """Forecast parts of a block at a past cutoff, beside what came."""
 
     parts: Parts
     actual: Floats  # [n, H]
     scored: npt.NDArray[np.bool_]  # [n, H]
     fitted: Fitted  # shapes and priors as measured at that cutoff
+    factor: Floats | None = None  # [n, H] what another model multiplies the mean by
 
     def under(self, tuned: Fitted) -> tuple[Floats, Floats]:
         """Return mean and variance [n, H] with the mix and widths of ``tuned``."""
@@ -144,10 +145,10 @@ class _Held:
             class_edges=tuned.class_edges,
             widths=tuned.widths,
         )
-        return moments_of(self.parts, mine)
+        return moments_of(self.parts, mine, self.factor)
 
 
-def _tune(held: list[_Held], start: Fitted) -> Fitted:
+def _tune(held: list[Held], start: Fitted) -> Fitted:
     """Return ``start`` with mix, widths and dependence chosen on the held-out windows."""
     means = np.concatenate([h.parts.means for h in held])
     overall = means.mean(axis=1)
@@ -162,10 +163,10 @@ def _tune(held: list[_Held], start: Fitted) -> Fitted:
         widths=np.ones(shape[:2]),
     )
     tuned = replace(tuned, mix=_mix(held, tuned))
-    return replace(tuned, widths=_widths(held, tuned))
+    return replace(tuned, widths=widths_of(held, tuned))
 
 
-def _mix(held: list[_Held], tuned: Fitted) -> Floats:
+def _mix(held: list[Held], tuned: Fitted) -> Floats:
     """Return weights [C, classes, K + 1] by non-negative least squares of what came on the decayed means.
 
     Each class leans on the mix of all, and that on the default, by as much as 200 and 50 rows of the data.
@@ -210,7 +211,7 @@ def _leaning_nnls(x: Floats, y: Floats, prior: Floats, rows: float) -> Floats:
     return np.asarray(found)
 
 
-def _widths(held: list[_Held], tuned: Fitted) -> Floats:
+def widths_of(held: list[Held], tuned: Fitted) -> Floats:
     """Return [C, classes] factors on the noise that lose least by quantile loss, smoothed over neighbours."""
     low = np.concatenate([[0], tuned.buckets[:-1]])
     losses = np.zeros((*tuned.widths.shape, len(WIDTHS)))
@@ -238,7 +239,7 @@ def _some(rows: Integers, most: int) -> Integers:
     return rows[:: max(1, len(rows) // max(1, most))]
 
 
-def _loss(held: list[_Held], tuned: Fitted) -> float:
+def loss_of(held: list[Held], tuned: Fitted) -> float:
     """Return the quantile loss per unit sold over the held-out windows."""
     total, units = 0.0, 0.0
     for h in held:
@@ -251,7 +252,7 @@ def _loss(held: list[_Held], tuned: Fitted) -> float:
     return total / max(units, 1e-9)
 
 
-def _dependence(held: list[_Held], tuned: Fitted) -> Dependence:
+def dependence_of(held: list[Held], tuned: Fitted) -> Dependence:
     """Return how errors hang together: over one series' horizon (level) and between series in a period (world).
 
     ``world`` is the mean product of two series' standardised errors in a period, errors beyond four deviations cut to
@@ -270,16 +271,18 @@ def _dependence(held: list[_Held], tuned: Fitted) -> Dependence:
     world = float(np.clip(top / pairs, 0.0, 0.4)) if pairs > 500 else 0.0
     losses = np.zeros(len(SHARES))
     for h in held:
-        rows = _some(np.flatnonzero(h.scored.all(axis=1)), TOTAL_ROWS // len(held))
+        rows = _some(np.flatnonzero(2 * h.scored.sum(axis=1) >= h.scored.shape[1]), TOTAL_ROWS // len(held))
         if not len(rows):
             continue
         mean, variance = h.under(tuned)
         marginals = Marginals(mean[rows], variance[rows], tuned.is_count)
-        total = h.actual[rows].sum(axis=1)
+        cells = h.scored[rows]  # what was closed or hidden counts on neither side
+        total = np.where(cells, h.actual[rows], 0.0).sum(axis=1)
         for i, share in enumerate(SHARES):
             share = min(share, 1.0 - world)
             paths = draw_paths(marginals, Dependence(world, share), [str(row) for row in rows], 64, 0)
-            quantiles = np.quantile(paths.sum(axis=2), TOTAL_LEVELS, axis=1).T  # [rows, Q]
+            totals = np.einsum("nsh,nh->ns", paths, cells.astype(np.float32))
+            quantiles = np.quantile(totals, TOTAL_LEVELS, axis=1).T  # [rows, Q]
             gap = total[:, None] - quantiles
             losses[i] += np.maximum(TOTAL_LEVELS * gap, (TOTAL_LEVELS - 1.0) * gap).sum()
     level = SHARES[int(losses.argmin())] if losses.any() else DEFAULT_LEVEL_SHARE

@@ -358,14 +358,16 @@ def classes_of(parts: Parts, fitted: Fitted) -> Integers:
     return found
 
 
-def moments_of(parts: Parts, fitted: Fitted) -> tuple[Floats, Floats]:
-    """Return mean and variance [n, H].
+def moments_of(parts: Parts, fitted: Fitted, factor: Floats | None = None) -> tuple[Floats, Floats]:
+    """Return mean and variance [n, H]; ``factor`` [n, H] multiplies the mean where another model corrects it.
 
     variance = width x noise x mean + spread x share x mean^2: the second part is what is not known of the level of a
     series with little history, the share of its level that is borrowed.
     """
     horizon = parts.season.shape[1]
     mean = level_of(parts, fitted) * parts.season
+    if factor is not None:
+        mean = mean * factor
     bucket = np.minimum(np.searchsorted(fitted.buckets, np.arange(1, horizon + 1)), len(fitted.buckets) - 1)
     width = fitted.widths[:, classes_of(parts, fitted)].T[:, bucket]  # [n, H]
     prior = fitted.prior_periods[parts.groups]
