@@ -44,8 +44,8 @@ def auto_theta(longest: int | None = 730) -> LocalModel:
 def auto_arima(longest: int | None = 150) -> LocalModel:
     """Return AutoARIMA, stepwise by corrected AIC: orders up to 3 and seasonal 1, searched by sums of squares.
 
-    These limits, ten forms tried at most and histories of 150 periods make a fit take about a tenth of a second instead
-    of up to ten, and forecast as well on made-up weeks and years. Seasons above 24 periods are left out.
+    These limits and histories of 150 periods make a fit take tenths of a second instead of up to ten. Trying fewer
+    forms than the library does halves that again, but lost 3 % on daily sales. Seasons above 24 periods are left out.
     """
     return _model("auto_arima", longest=longest)
 
@@ -94,7 +94,6 @@ def _fit_one(name: str, history: Floats, season: int, horizon: int) -> Outlook:
             start_q=1,
             start_P=0,
             start_Q=1,
-            nmodels=10,
             approximation=True,
         )
     found = made.forecast(y=history, h=horizon, level=[BAND])
