@@ -75,7 +75,6 @@ def test_the_core_is_without_the_libraries_that_only_extras_need() -> None:
         "duckdb",
         "torch",
         "ray",
-        "lightgbm",
         "scikit-learn",
         "statsforecast",
         "prophet",

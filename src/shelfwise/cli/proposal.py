@@ -72,7 +72,7 @@ def _standing(order: dict[str, Any]) -> str:
 def _cells(line: dict[str, Any], plan: Plan) -> tuple[str, ...]:
     stock = words.units(line["on_hand"]) if line["stock_known"] else "?"
     low, high = words.units(line["low_per_day"]), words.units(line["high_per_day"])
-    rate = f"{words.units(line['demand_per_day'])} ({low}-{high})"
+    rate = f"{words.units(line['mean_per_day'])} ({low}-{high})"
     out = words.short_day(line["stockout_on"]) if line["stock_known"] else "?"
     return (
         line["unique_id"], line["name"] or "", stock, words.units(line["due"]), rate, out,
@@ -131,7 +131,7 @@ def urgent_line(rank: int, line: dict[str, Any], plan: Plan) -> list[str]:
     return [
         f"{rank}. {line['unique_id']}  {line['name'] or ''}: order {words.units(line['quantity'])} from {name}",
         f"   {_sum(line)}",
-        f"   Sells about {words.units(line['demand_per_day'])} a day (80 % range {low} to {high}).",
+        f"   Sells about {words.units(line['mean_per_day'])} a day (80 % range {low} to {high}).",
         f"   {words.units(line['on_hand'])} on hand{due}{cover}{out}.",
         f"   Ordered by {day(order['order_by'])} it comes about {day(order['arrives_on'])}.",
     ]

@@ -179,9 +179,10 @@ def _last_year(panel: Panel, parts: Parts, fitted: Fitted, horizon: int) -> Floa
     """Return [n, H] log of the same time last year over the weeks before it, NaN without a year of history."""
     freq = fitted.freq
     year = int(round(freq.periods_per_year))
-    year -= year % 7 if freq.unit == "d" and freq.count == 1 else 0  # 364 days: the same weekday
-    before = {"d": 28, "w": 8, "mo": 3}[freq.unit]
-    reach = {"d": 3, "w": 1, "mo": 0}[freq.unit]
+    unit = freq.unit if freq.unit in ("w", "mo") else "d"  # a day may be spelled 24h
+    year -= year % 7 if unit == "d" and freq.minutes == 1440 else 0  # 364 days: the same weekday
+    before = {"d": 28, "w": 8, "mo": 3}[unit]
+    reach = {"d": 3, "w": 1, "mo": 0}[unit]
     length = year + before
     if not panel.n_series or panel.lengths.max() < year + 1:
         return UNKNOWN
@@ -246,9 +247,14 @@ def _usual(values: Floats) -> Floats:
 
 
 def _translated(covariate: Covariate, words: tuple[str, ...] | None, values: Floats) -> Floats:
-    """Return codes of ``words`` for a covariate that has its own; a word never seen while fitting is missing."""
-    if words is None or covariate.categories in ((), words):
+    """Return codes of ``words`` for a covariate that has its own.
+
+    A word never seen while fitting is missing, and so are words where there were numbers and numbers where words.
+    """
+    if (words or ()) == covariate.categories:
         return values
+    if words is None or not covariate.categories:
+        return np.full_like(values, np.nan)
     place = {word: float(i) for i, word in enumerate(words)}
     table = np.array([*(place.get(word, np.nan) for word in covariate.categories), np.nan])
     return table[np.where(np.isnan(values), len(table) - 1, values).astype(np.int64)]

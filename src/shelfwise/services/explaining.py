@@ -213,7 +213,7 @@ def _weeks(forecast: Forecast, line: dict[str, Any], side: Supply, plan: Plan) -
 
 
 def _demand_words(line: dict[str, Any], panel: Panel, weekdays: pl.DataFrame) -> list[str]:
-    rate = words.units(line["demand_per_day"])
+    rate = words.units(line["mean_per_day"])
     low, high = words.units(line["low_per_day"]), words.units(line["high_per_day"])
     said = [
         f"It should sell about {rate} a day over the next {RATE_DAYS} days; the 80 % range is {low} to {high} a day."
@@ -244,15 +244,13 @@ def _demand_words(line: dict[str, Any], panel: Panel, weekdays: pl.DataFrame) ->
 
 
 def _rate(panel: Panel, back: int, days: int = RATE_DAYS) -> float | None:
-    """Return mean sales on usable days of the ``days`` that ended ``back`` days ago; None without such days.
+    """Return mean sales on usable days of the ``days`` that ended ``back`` days ago; None under a week of such days.
 
     364 days are 52 weeks, so the same four weeks a year ago end 364 - 28 days ago: they are the ones that come next.
     """
     length = back + days
-    if length < 1 or panel.lengths[0] < length:
-        return None
     values, seen = panel.window(length)[0, :days], panel.available_window(length)[0, :days]
-    return float(values[seen].mean()) if seen.any() else None
+    return float(values[seen].mean()) if seen.sum() >= 7 else None
 
 
 def _stock_words(line: dict[str, Any], plan: Plan, currency: str) -> list[str]:

@@ -31,11 +31,11 @@ import polars as pl
 from shelfwise.app import App
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
-from shelfwise.forecasting.catalog import estimator
 from shelfwise.inventory.incoming import Incoming, incoming
 from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon, propose, top_up_to_minimum
 from shelfwise.services import demand, supply
 from shelfwise.services.demand import Demand
+from shelfwise.services.fitting import fitted
 from shelfwise.services.supply import Supply
 from shelfwise.storage import archive, plans
 
@@ -53,7 +53,7 @@ REJECTED_UNTIL_GROWN_BY: Final = 0.5
 EDITED_WITHIN: Final = 0.25
 
 _LINE_COLUMNS: Final = tuple(PROPOSAL_LINES.columns)
-_TOLD: Final = ("low_per_day", "high_per_day")
+_TOLD: Final = ("mean_per_day", "low_per_day", "high_per_day")
 _OPEN: Final = ("proposed", "edited")
 
 
@@ -68,9 +68,9 @@ class Plan:
     as_of
         The day it was made for: the first day forecast.
     lines
-        PROPOSAL_LINES and ``name``, ``category``, ``low_per_day``, ``high_per_day`` (the 80 % range of mean daily
-        demand over 28 days), ``recommendation`` (its number), ``status``, ``proposed`` (units before a person's edit),
-        ``decision_reason`` and ``snoozed_until``.
+        PROPOSAL_LINES and ``name``, ``category``, ``mean_per_day``, ``low_per_day``, ``high_per_day`` (mean and 80 %
+        range of daily demand over 28 days), ``recommendation`` (its number), ``status``, ``proposed`` (units before
+        a person's edit), ``decision_reason`` and ``snoozed_until``.
     orders
         SUPPLIER_ORDERS of the open lines: neither snoozed, rejected nor approved.
     overdue
@@ -167,7 +167,7 @@ def make_plan(
         return _restored(app, last, side)
     live = known.live(settings.live_days)
     tell("learning levels and seasons", 1, 4)
-    predictor = estimator(chosen).fit(known.panel)
+    predictor = fitted(app, known.panel, chosen)
     items = supply.planning_items(live.panel.series, side, live.planning_day, rules)
     horizon = max(settings.horizon, RATE_DAYS, planning_horizon(items, rules=rules))
     tell(f"forecasting {len(live.panel):,} series", 2, 4)
@@ -212,7 +212,9 @@ def _lines(
         low = rows.stop
         lines = propose(items[rows], chunk.paths, inbound[rows], days, seed=seed, rules=rules)
         rate = np.quantile(chunk.total(RATE_DAYS), [0.1, 0.9], axis=1) / RATE_DAYS  # [2, n] units per day
-        parts.append(lines.with_columns(low_per_day=pl.Series(rate[0]), high_per_day=pl.Series(rate[1])))
+        mean = chunk.mean()[:, :RATE_DAYS].mean(axis=1)
+        told = {"mean_per_day": mean, "low_per_day": rate[0], "high_per_day": rate[1]}
+        parts.append(lines.with_columns(pl.Series(name, values) for name, values in told.items()))
     return pl.concat(parts)
 
 

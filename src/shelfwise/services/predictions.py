@@ -11,10 +11,10 @@ import polars as pl
 from shelfwise.app import App
 from shelfwise.domain.forecast import Forecast
 from shelfwise.forecasting import backtest as backtesting
-from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.services import demand
 from shelfwise.services.demand import Demand
+from shelfwise.services.fitting import fitted
 
 Progress = Callable[[str, int, int], None]
 
@@ -77,7 +77,7 @@ def forecast(
     known = demand.load(app, days_ahead=max(days, demand.DAYS_AHEAD))
     wanted = known.live(settings.live_days) if products is None else known.only(products)
     tell("learning levels and seasons", 1, 3)
-    predictor = estimator(settings.model if model is None else model).fit(known.panel)
+    predictor = fitted(app, known.panel, settings.model if model is None else model)
     tell(f"forecasting {len(wanted.panel):,} series", 2, 3)
     made = predictor.predict(
         wanted.panel,

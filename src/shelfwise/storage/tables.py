@@ -277,6 +277,18 @@ forecast_archive = Table(
     UniqueConstraint("run_id", "chunk"),
 )
 
+fitted_models = Table(
+    "fitted_models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("model", String(CODE_LENGTH), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("payload", LargeBinary(2**32 - 1), nullable=False),
+)
+
 recommendations = Table(
     "recommendations",
     metadata,

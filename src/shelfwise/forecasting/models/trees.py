@@ -65,7 +65,7 @@ class Trees:
     rows
         Training rows (series x period) at most, at least 10,000.
     clip
-        Lowest and highest multiplier: unclipped, a few series explode.
+        Lowest and highest multiplier, around 1: unclipped, a few series explode.
     half_lives, history_days, sample
         As in the base model.
 
@@ -85,7 +85,11 @@ class Trees:
     sample: int = 2500
 
     def __post_init__(self) -> None:
-        for name, low in (("rounds", 1), ("leaves", 2), ("rows", 10_000)):
+        if not self.half_lives or min(self.half_lives) <= 0:
+            raise ParameterError(f"half_lives must be above 0 periods, got {self.half_lives}")
+        if not 0 < self.clip[0] <= 1 <= self.clip[1]:
+            raise ParameterError(f"clip must be a lowest above 0 up to 1 and a highest from 1 on, got {self.clip}")
+        for name, low in (("rounds", 1), ("leaves", 2), ("rows", 10_000), ("history_days", 28), ("sample", 50)):
             if getattr(self, name) < low:
                 raise ParameterError(f"{name} must be at least {low:,}, got {getattr(self, name)}")
         if not 0 < self.learning_rate <= 1:
@@ -231,7 +235,7 @@ class _Learner:
         early = [back for back in backs if held and back >= max(held) + self.horizon]
         rows = self.rows(panel, early) if early else None
         if rows is None:
-            return None, 0.0, self.fitted, "history too short for trees: the base model stands alone"
+            return None, 0.0, self.fitted, "history too short or without sales: the base model stands alone"
         trust, tuned = self.judge(self.train(rows), panel, held)
         if not trust:
             return None, 0.0, self.fitted, "trees did not help on held-out windows: the base model stands alone"
@@ -239,22 +243,21 @@ class _Learner:
         assert rows is not None  # noqa: S101 - more cutoffs than the early ones, which had rows enough
         return self.train(rows), trust, tuned, ""
 
-    def at(self, panel: Panel, back: int) -> tuple[Panel, Fitted, Floats, npt.NDArray[np.bool_]]:
-        """Return the panel at a cutoff, what is measured there, and what came."""
-        past = panel.until(panel.ends - back)
-        keep = past.lengths > 0
-        past, future = past.select(keep), panel.select(keep)
-        start = replace(self.fitted, flags=flags_of(panel))
+    def at(self, panel: Panel, back: int, size: int) -> tuple[Panel, Fitted, Floats, npt.NDArray[np.bool_]]:
+        """Return at most ``size`` series that existed at a cutoff, what is measured there, and what came."""
+        future = sample_of(panel.select(panel.lengths > back), size)
+        past = future.until(future.ends - back)
+        start = replace(self.fitted, flags=flags_of(future))
         measured = measure(sample_of(past, 2000), start, self.fitted.year_strength)
         actual, scored = cells_after(future, past.ends, self.horizon)
         return past, measured, actual, scored
 
     def rows(self, panel: Panel, backs: list[int]) -> _Rows | None:
-        """Return the training rows of the cutoffs, or None where there are too few."""
+        """Return the training rows of the cutoffs, or None where there are too few or nothing was sold in any."""
         each = self.parameters.rows // max(1, len(backs))
         found: list[_Rows] = []
         for back in backs:
-            past, measured, actual, scored = self.at(sample_of(panel, max(50, each // self.horizon)), back)
+            past, measured, actual, scored = self.at(panel, back, max(50, each // self.horizon))
             for rows, block in iterate_blocks(past, measured, self.horizon):
                 parts = decompose(block, measured, self.horizon)
                 base = level_of(parts, measured) * parts.season
@@ -263,7 +266,7 @@ class _Learner:
                 noise = np.broadcast_to(parts.noise[:, None], base.shape)[use]
                 label = np.maximum(actual[rows][use], 0.0) / noise  # in units of noise all series are near Poisson
                 found.append(_Rows(features.values[use], label, np.log(base[use] / noise), features.categorical))
-        if sum(len(rows.labels) for rows in found) < FEWEST_ROWS:
+        if sum(len(rows.labels) for rows in found) < FEWEST_ROWS or not any(rows.labels.any() for rows in found):
             return None
         return _Rows(
             np.concatenate([rows.features for rows in found]),
@@ -305,7 +308,7 @@ class _Learner:
         """Return how far to trust the trees, with widths and dependence to suit, from windows they never saw."""
         held: list[Held] = []
         for back in backs:
-            past, measured, actual, scored = self.at(sample_of(panel, self.parameters.sample), back)
+            past, measured, actual, scored = self.at(panel, back, self.parameters.sample)
             for rows, block in iterate_blocks(past, measured, self.horizon):
                 parts = decompose(block, measured, self.horizon)
                 features = build(past.select(rows), block, parts, measured, self.names, self.horizon)

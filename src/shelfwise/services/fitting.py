@@ -1,0 +1,88 @@
+"""Fitting: a model is fitted once on the same data, and found again by what it was fitted on."""
+
+from __future__ import annotations
+
+import io
+import logging
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from shelfwise.app import App
+from shelfwise.domain.covariates import Covariate
+from shelfwise.domain.errors import ModelError, StorageError
+from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.catalog import estimator
+from shelfwise.forecasting.contract import Estimator, Predictor
+from shelfwise.storage import models
+
+_log: Final = logging.getLogger(__name__)
+
+
+def fitted(app: App, panel: Panel, model: str) -> Predictor:
+    """Return the model fitted on ``panel``: the stored one where it was fitted on the very same data, else a new one.
+
+    Raises
+    ------
+    ParameterError
+        The model is not known.
+    """
+    wanted = estimator(model)
+    fingerprint = _fingerprint(wanted, panel)
+    with app.database.read() as connection:
+        payload = models.load(connection, fingerprint)
+    if payload is not None:
+        try:
+            return wanted.restore(_unpacked(payload))
+        except ModelError as error:  # what is stored can always be made again
+            _log.warning("the stored model is not used: %s", error)
+    predictor = wanted.fit(panel)
+    try:
+        with app.database.write() as connection:
+            models.save(
+                connection,
+                fingerprint,
+                model=predictor.name,
+                version=predictor.version,
+                payload=_packed(predictor.to_arrays()),
+                created_at=app.now(),
+            )
+    except StorageError as error:  # a full disk must not keep the forecast from the one who asked
+        _log.warning("the fitted model was not kept: %s", error)
+    return predictor
+
+
+def _fingerprint(wanted: Estimator, panel: Panel) -> str:
+    """Return a hash of the model's parameters, the program's version and the past of the panel."""
+    digest = sha256(f"{version('shelfwise')} {wanted!r} {panel.freq!r} {panel.hierarchy}".encode())
+    for array in (panel.values, panel.offsets, panel.starts, panel.available):
+        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    digest.update(panel.series.write_json().encode())
+    for kind in (panel.past_only, panel.known_future):
+        for name in sorted(kind):
+            digest.update(name.encode())
+            digest.update(_past(kind[name], panel))
+    return digest.hexdigest()
+
+
+def _past(covariate: Covariate, panel: Panel) -> bytes:
+    """Return a covariate up to the cutoff as bytes: how far ahead it was laid out changes no fit."""
+    known = covariate.until(panel.ends)
+    return repr(known.categories).encode() + np.ascontiguousarray(known.values).tobytes()
+
+
+def _packed(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _unpacked(payload: bytes) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, KeyError) as error:
+        raise ModelError(f"stored model cannot be read: {error}; it is fitted again") from error
