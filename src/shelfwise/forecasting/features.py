@@ -225,7 +225,10 @@ def _add_covariates(panel: Panel, names: FeatureNames, fitted: Fitted, horizon: 
         covariate = panel.past_only.get(name)
         if f"covariate {name}" in names.words:
             continue  # words of the past say nothing of a coming period
-        past = np.full((1, length), np.nan) if covariate is None else covariate.at(panel.ends - length, length)
+        if covariate is None or covariate.categories:  # words where there were numbers say nothing
+            past = np.full((1, length), np.nan)
+        else:
+            past = covariate.at(panel.ends - length, length)
         recent, usual = _usual(past[:, -season:]), _usual(past)
         add(name, recent)
         add(f"{name} over usual", _over(recent, usual))

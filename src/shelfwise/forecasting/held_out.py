@@ -35,7 +35,7 @@ Integers = npt.NDArray[np.int64]
 
 YEAR_STRENGTHS: Final = (0.0, 0.5, 1.0)
 WIDTHS: Final = (0.3, 0.45, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8, 2.4, 3.4, 5.0, 8.0)
-WIDTH_ROWS, TOTAL_ROWS = 1800, 600  # held-out windows that widths, and the dependence over time, are chosen on
+WIDTH_ROWS, TOTAL_ROWS = 1800, 900  # held-out windows that widths, and the dependence over time, are chosen on
 OPTIMISM: Final = 0.08  # widths are chosen on the windows the mix was fitted to, so they come out this much narrow
 SUM_ROWS: Final = 0.3  # how firmly the weights of a mix sum to 1, as a share of the data's own pull
 CLASSES: Final = 5  # classes of level with a width of their own
@@ -285,5 +285,9 @@ def dependence_of(held: list[Held], tuned: Fitted) -> Dependence:
             quantiles = np.quantile(totals, TOTAL_LEVELS, axis=1).T  # [rows, Q]
             gap = total[:, None] - quantiles
             losses[i] += np.maximum(TOTAL_LEVELS * gap, (TOTAL_LEVELS - 1.0) * gap).sum()
-    level = SHARES[int(losses.argmin())] if losses.any() else DEFAULT_LEVEL_SHARE
+    level = DEFAULT_LEVEL_SHARE
+    if (
+        losses.any()
+    ):  # the mix was fitted to these very windows, so their level errors are too small: lean on the default
+        level = 0.5 * (SHARES[int(losses.argmin())] + DEFAULT_LEVEL_SHARE)
     return Dependence(world=world, level=min(level, 1.0 - world))

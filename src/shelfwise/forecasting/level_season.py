@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
 ROWS_PER_BLOCK: Final = 1024  # series worked on at once: their arrays stay near the processor
-DEFAULT_LEVEL_SHARE: Final = 0.2  # of Dependence, where too little is held out to choose it
+DEFAULT_LEVEL_SHARE: Final = 0.35  # of Dependence, where too little is held out to choose it
 
 
 @dataclass(frozen=True, eq=False)

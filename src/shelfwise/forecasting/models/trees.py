@@ -116,12 +116,10 @@ class Trees:
         fitted = Fitted.from_arrays(arrays)
         try:
             header = json.loads(arrays["trees_header"].tobytes())
-            text = arrays["trees"].tobytes().decode()
-            booster = _lightgbm().Booster(model_str=text) if text else None
             return TreesPredictor(
                 fitted=fitted,
                 names=FeatureNames.from_json(header["names"]),
-                booster=booster,
+                booster=_booster_of(arrays["trees"].tobytes().decode()),
                 trust=float(header["trust"]),
                 clip=(float(header["clip"][0]), float(header["clip"][1])),
                 notes=tuple(header["notes"]),
@@ -333,6 +331,17 @@ class _Rows:
     labels: Floats
     offsets: Floats
     categorical: tuple[int, ...]
+
+
+def _booster_of(text: str) -> Any:
+    """Return the trees that LightGBM wrote as ``text``, None where there were none."""
+    if not text:
+        return None
+    lightgbm = _lightgbm()
+    try:
+        return lightgbm.Booster(model_str=text)
+    except lightgbm.basic.LightGBMError as error:
+        raise ValueError(str(error)) from error
 
 
 def _lightgbm() -> Any:
