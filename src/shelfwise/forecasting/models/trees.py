@@ -8,6 +8,7 @@ latest windows with trees that have not seen them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -119,7 +120,7 @@ class Trees:
             return TreesPredictor(
                 fitted=fitted,
                 names=FeatureNames.from_json(header["names"]),
-                booster=_booster_of(arrays["trees"].tobytes().decode()),
+                booster=_booster_of(arrays["trees"].tobytes(), header["sha256"]),
                 trust=float(header["trust"]),
                 clip=(float(header["clip"][0]), float(header["clip"][1])),
                 notes=tuple(header["notes"]),
@@ -181,11 +182,17 @@ class TreesPredictor:
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything fitted as named arrays; the trees as LightGBM's own text."""
-        header = {"names": self.names.to_json(), "trust": self.trust, "clip": self.clip, "notes": self.notes}
-        text = "" if self.booster is None else self.booster.model_to_string()
+        text = b"" if self.booster is None else self.booster.model_to_string().encode()
+        header = {
+            "names": self.names.to_json(),
+            "trust": self.trust,
+            "clip": self.clip,
+            "notes": self.notes,
+            "sha256": hashlib.sha256(text).hexdigest(),
+        }
         return self.fitted.to_arrays() | {
             "trees_header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
-            "trees": np.frombuffer(text.encode(), dtype=np.uint8),
+            "trees": np.frombuffer(text, dtype=np.uint8),
         }
 
     def _factor(self, panel: Panel, block: Block, parts: Parts, horizon: int) -> Floats | None:
@@ -333,15 +340,14 @@ class _Rows:
     categorical: tuple[int, ...]
 
 
-def _booster_of(text: str) -> Any:
-    """Return the trees that LightGBM wrote as ``text``, None where there were none."""
-    if not text:
-        return None
-    lightgbm = _lightgbm()
-    try:
-        return lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as error:
-        raise ValueError(str(error)) from error
+def _booster_of(text: bytes, sha256: str) -> Any:
+    """Return the trees that LightGBM wrote as ``text``, None where there were none.
+
+    The checksum comes first: text that was cut off ends the whole process inside LightGBM.
+    """
+    if hashlib.sha256(text).hexdigest() != sha256:
+        raise ValueError("the trees are not those that were stored")
+    return _lightgbm().Booster(model_str=text.decode()) if text else None
 
 
 def _lightgbm() -> Any:
