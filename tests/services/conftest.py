@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,3 +45,11 @@ def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_demo(path, today=MONDAY, folder=path.parent) as app:
         planning.make_plan(app)
     return path
+
+
+@pytest.fixture
+def demo(demo_file: Path, tmp_path: Path) -> Iterator[App]:
+    """A copy of the made-up shop, to change at will."""
+    shutil.copy(demo_file, tmp_path / "demo.db")
+    with open_app(tmp_path / "demo.db", folder=tmp_path) as app:
+        yield app

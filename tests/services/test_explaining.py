@@ -1,24 +1,14 @@
 """Why: every number of an explanation is the plan's own."""
 
 import datetime as dt
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import polars as pl
 import pytest
 from tests.services.worlds import sales
 
-from shelfwise.app import App, open_app
+from shelfwise.app import App
 from shelfwise.domain.errors import NotFound
 from shelfwise.services import explaining, planning
-
-
-@pytest.fixture
-def demo(demo_file: Path, tmp_path: Path) -> Iterator[App]:
-    shutil.copy(demo_file, tmp_path / "demo.db")
-    with open_app(tmp_path / "demo.db", folder=tmp_path) as app:
-        yield app
 
 
 def test_a_product_in_two_warehouses_has_two_explanations_and_one_place_has_one(demo: App) -> None:

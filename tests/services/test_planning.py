@@ -1,24 +1,13 @@
 """The plan: its sums, its saving, and what carries over to the next one."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
 from tests.services.worlds import MONDAY
 
-from shelfwise.app import App, open_app
+from shelfwise.app import App
 from shelfwise.services import catalogue, decisions, planning
 from shelfwise.services.planning import make_plan
-
-
-@pytest.fixture
-def demo(demo_file: Path, tmp_path: Path) -> Iterator[App]:
-    shutil.copy(demo_file, tmp_path / "demo.db")
-    with open_app(tmp_path / "demo.db", folder=tmp_path) as app:
-        yield app
 
 
 def test_a_saved_plan_is_read_back_as_it_was_made(demo: App) -> None:

@@ -17,9 +17,10 @@ import polars as pl
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ConflictError, NotFound, ParameterError
+from shelfwise.domain.events import PurchaseOrderChanged, RecommendationDecided
 from shelfwise.services.names import not_found
 from shelfwise.services.planning import Plan
-from shelfwise.storage import plans, purchasing
+from shelfwise.storage import outbox, plans, purchasing
 
 ALL: Final = "all"
 APPROVED_ON: Final = "on "
@@ -83,7 +84,7 @@ def edit(app: App, plan: Plan, quantities: Mapping[str, float], reason: str | No
     rows = [(one_line(plan, name), units) for name, units in quantities.items()]
     with app.database.write() as connection:
         for row, units in rows:
-            plans.decide(connection, _number(row), "edit", quantity=units, reason=reason, **_by(app))
+            _decide(app, connection, _number(row), "edit", quantity=units, reason=reason)
     return len(rows)
 
 
@@ -92,7 +93,7 @@ def reject(app: App, plan: Plan, names: Sequence[str], reason: str | None) -> in
     rows = _open(plan, names, "reject")
     with app.database.write() as connection:
         for row in rows:
-            plans.decide(connection, _number(row), "reject", reason=reason, **_by(app))
+            _decide(app, connection, _number(row), "reject", reason=reason)
     return len(rows)
 
 
@@ -110,7 +111,7 @@ def snooze(app: App, plan: Plan, until: Mapping[str, dt.date], reason: str | Non
     rows = [(row, day) for name, day in until.items() for row in _open(plan, [name], "snooze")]
     with app.database.write() as connection:
         for row, day in rows:
-            plans.decide(connection, _number(row), "snooze", snoozed_until=day, reason=reason, **_by(app))
+            _decide(app, connection, _number(row), "snooze", snoozed_until=day, reason=reason)
     return len(rows)
 
 
@@ -149,8 +150,9 @@ def approve(app: App, plan: Plan, names: Sequence[str]) -> list[Drafted]:
                 note=f"plan {plan.run_id} of {plan.as_of}",
             )
             for row in own:
-                plans.decide(connection, _number(row), "approve", reason=f"{APPROVED_ON}{number}", **_by(app))
+                _decide(app, connection, _number(row), "approve", reason=f"{APPROVED_ON}{number}")
             cost = (lines["quantity"] * lines["unit_cost"]).sum() if lines["unit_cost"].null_count() == 0 else None
+            outbox.append(connection, app.now(), PurchaseOrderChanged(number, "draft"))
             drafted.append(
                 Drafted(
                     number, supplier, len(own), float(lines["quantity"].sum()), cost if cost is None else float(cost)
@@ -187,8 +189,9 @@ def undo(app: App, plan: Plan, names: Sequence[str]) -> int:
                     f"`shelfwise purchase-orders --cancel {number}` cancels what has not come"
                 )
             purchasing.cancel(connection, number)
+            outbox.append(connection, app.now(), PurchaseOrderChanged(number, "cancelled"))
         for key in every:
-            plans.decide(connection, key, "undo", **_by(app))
+            _decide(app, connection, key, "undo")
     return len(every)
 
 
@@ -220,5 +223,8 @@ def _number(row: Mapping[str, Any]) -> int:
     return int(row["recommendation"])
 
 
-def _by(app: App) -> dict[str, Any]:
-    return {"decided_by": decider(), "decided_at": app.now()}
+def _decide(app: App, connection: Any, number: int, action: str, **choice: Any) -> None:
+    """Write the decision and its event in the caller's transaction."""
+    now = app.now()
+    plans.decide(connection, number, action, decided_by=decider(), decided_at=now, **choice)
+    outbox.append(connection, now, RecommendationDecided(number, action))

@@ -15,8 +15,9 @@ import polars as pl
 from shelfwise import ingest
 from shelfwise.app import App
 from shelfwise.domain.errors import ExportError, ParameterError
+from shelfwise.domain.events import Event, ImportFinished, MovementsRecorded
 from shelfwise.ingest import Receipt
-from shelfwise.storage import catalogue, imports, purchasing, sales, stock
+from shelfwise.storage import catalogue, imports, outbox, purchasing, sales, stock
 
 _log = logging.getLogger(__name__)
 
@@ -167,6 +168,10 @@ def book(
         if "stock_levels" in frames:
             counted = stock.set_stock_levels(connection, frames["stock_levels"], import_id)
             inserted, duplicates = inserted + counted.inserted, duplicates + counted.duplicates
+        happened: list[Event] = [ImportFinished(import_id, tuple(file_name.split(", ")))]
+        if inserted:
+            happened.append(MovementsRecorded(profile, inserted))
+        outbox.append(connection, app.now(), *happened)
     _log.info("import %d of %s: %d movements new, %d known", import_id, file_name, inserted, duplicates)
     return import_id, sales.Appended(inserted, duplicates)
 

@@ -10,11 +10,12 @@ import polars as pl
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ConflictError, ParameterError
+from shelfwise.domain.events import PurchaseOrderChanged
 from shelfwise.domain.frames import PURCHASE_ORDER_EXPORT
 from shelfwise.exchange import purchase_orders as export_files
 from shelfwise.services.names import not_found
 from shelfwise.services.planning import Plan
-from shelfwise.storage import catalogue, purchasing
+from shelfwise.storage import catalogue, outbox, purchasing
 from shelfwise.storage.purchasing import Received
 
 NO_SUPPLIER = "no supplier"
@@ -61,6 +62,7 @@ def send(app: App, number: str, sent_on: dt.date | None = None) -> str:
     with app.database.write() as connection:
         found = _number(purchasing.purchase_orders(connection), number)
         purchasing.send(connection, found, sent_on or app.today())
+        outbox.append(connection, app.now(), PurchaseOrderChanged(found, "sent"))
     return found
 
 
@@ -69,6 +71,7 @@ def cancel(app: App, number: str) -> str:
     with app.database.write() as connection:
         found = _number(purchasing.purchase_orders(connection), number)
         purchasing.cancel(connection, found)
+        outbox.append(connection, app.now(), PurchaseOrderChanged(found, "cancelled"))
     return found
 
 
@@ -95,7 +98,9 @@ def receive(
                 f"`shelfwise purchase-orders --send {found}`, with --on DAY if that was not today"
             )
         delivered = None if quantities is None else _delivered(own, quantities)
-        return purchasing.receive(connection, found, delivered, received_on=when)
+        received = purchasing.receive(connection, found, delivered, received_on=when)
+        outbox.append(connection, app.now(), PurchaseOrderChanged(found, received.status))
+    return received
 
 
 def _delivered(own: pl.DataFrame, quantities: Mapping[str, float]) -> pl.DataFrame:

@@ -29,6 +29,7 @@ import numpy as np
 import polars as pl
 
 from shelfwise.app import App
+from shelfwise.domain.events import PlanPublished
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
 from shelfwise.inventory.incoming import Incoming, incoming
@@ -37,7 +38,7 @@ from shelfwise.services import demand, supply
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 from shelfwise.services.supply import Supply
-from shelfwise.storage import archive, plans
+from shelfwise.storage import archive, outbox, plans
 
 _log = logging.getLogger(__name__)
 
@@ -302,6 +303,7 @@ def _saved(app: App, plan: Plan, forecast: Forecast, mark: str, side: Supply) ->
         fresh = plans.recommendations(connection, run_id)
         _carry_over(connection, before, fresh, answered, plan.as_of, now)
         standing = plans.recommendations(connection, run_id)
+        outbox.append(connection, now, PlanPublished(run_id))
     _log.info("plan %d for %s: %d lines, model %s", run_id, plan.as_of, plan.lines.height, plan.model)
     lines = _decided(plan.lines.drop("recommendation", "status", "decision_reason", "snoozed_until"), standing)
     return _assembled(replace(plan, run_id=run_id, lines=lines), side)

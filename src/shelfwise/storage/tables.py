@@ -289,6 +289,15 @@ fitted_models = Table(
     Column("payload", LargeBinary(2**32 - 1), nullable=False),
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("happened_at", Moment, nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("payload", Text, nullable=False),
+)
+
 recommendations = Table(
     "recommendations",
     metadata,
