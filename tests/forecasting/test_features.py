@@ -170,7 +170,7 @@ def test_covariates_over_usual_by_hand():
     share = np.zeros(days)  # its usual value is zero: a difference rather than a ratio
     share[T + 3] = 0.5
     visits = np.full(T, 20.0)
-    visits[-7:] = 40.0
+    visits[-7:] = 100.0, 30.0, 30.0, 30.0, 30.0, 30.0, 30.0  # on average 40, only if the week ends at the cutoff
     panel = panel_of(counts(), known_future={"price": price, "share": share}, past_only={"visits": visits})
     found = features(panel)
     expected = np.zeros(H)

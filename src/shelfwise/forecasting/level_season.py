@@ -36,6 +36,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
 ROWS_PER_BLOCK: Final = 1024  # series worked on at once: their arrays stay near the processor
+SERIES_PER_GROUP: Final = 30  # a level of the hierarchy with fewer to a group has no shape of its own to lend
 DEFAULT_LEVEL_SHARE: Final = 0.35  # of Dependence, where too little is held out to choose it
 
 
@@ -48,11 +49,13 @@ class Groups:
 
     @classmethod
     def of(cls, panel: Panel) -> Groups:
-        for column in ("category", *[c for c in panel.hierarchy if c not in ("product", "warehouse")]):
-            if column in panel.series.columns:
-                known = panel.series[column].cast(pl.String).drop_nulls()
-                return cls(column, tuple(known.unique().sort()))
-        return cls("", ())
+        """Return the groups of ``category``, or of the finest level of the hierarchy that keeps enough series together."""
+        if "category" in panel.series.columns:
+            return cls("category", _words(panel, "category"))
+        levels = {name: _words(panel, name) for name in panel.hierarchy if name not in ("product", "warehouse")}
+        usable = [name for name, words in levels.items() if 1 < len(words) <= panel.n_series / SERIES_PER_GROUP]
+        finest = max(usable, key=lambda name: len(levels[name]), default="")
+        return cls(finest, levels.get(finest, ()))
 
     def __len__(self) -> int:
         return len(self.names) + 1
@@ -64,6 +67,10 @@ class Groups:
         place = {name: i for i, name in enumerate(self.names)}
         cells = panel.series[self.column].cast(pl.String).to_list()
         return np.array([place.get(cell, len(self.names)) for cell in cells], dtype=np.int64)
+
+
+def _words(panel: Panel, column: str) -> tuple[str, ...]:
+    return tuple(panel.series[column].cast(pl.String).drop_nulls().unique().sort())
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +255,7 @@ def decompose(block: Block, fitted: Fitted, horizon: int) -> Parts:
     def apply(name: str, factor: Floats) -> None:
         nonlocal season
         season *= factor
-        factors[name] = factor[:, periods:]
+        factors[name] = factors.get(name, 1.0) * factor[:, periods:]  # a flag may be called like a season
 
     if block.open is not None:
         apply("open", block.open[:, : periods + horizon])

@@ -13,7 +13,8 @@ import pytest
 from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.features import FeatureNames, build
-from shelfwise.forecasting.level_season import decompose, iterate_blocks
+from shelfwise.forecasting.held_out import choose
+from shelfwise.forecasting.level_season import Fitted, Groups, decompose, iterate_blocks
 from shelfwise.forecasting.metrics import wql
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.trees import Trees, TreesPredictor, _Learner
@@ -237,6 +238,30 @@ def test_censored_and_closed_days_are_not_among_the_training_rows(shop, past, pr
     assert len(rows.features) == len(rows.offsets) == len(rows.labels)
 
 
+def test_trees_are_judged_on_windows_that_they_have_not_seen(past):
+    trained, judged = [], []
+
+    class Watched(_Learner):
+        def rows(self, panel, backs):
+            trained.append(backs)
+            return super().rows(panel, backs)
+
+        def judge(self, trees, panel, backs):
+            judged.append(backs)
+            return super().judge(trees, panel, backs)
+
+    few = past.select(np.arange(40))
+    groups = Groups.of(few)
+    start = Fitted.default(few, Trees().half_lives, 400, groups)
+    fitted = choose(few, groups, start, 3)
+    Watched(Trees(rounds=5), fitted, FeatureNames.of(few), AHEAD).learn(few)
+    assert judged == [[AHEAD, 2 * AHEAD]]
+    assert min(trained[0]) - AHEAD >= max(
+        judged[0]
+    )  # the latest window trained on ends where the earliest judged begins
+    assert AHEAD in trained[1]  # what is used in the end has seen the latest window
+
+
 # ---------------------------------------------------------------------- kept and handed on
 
 
@@ -370,6 +395,14 @@ def test_components_multiply_to_the_mean_and_the_learnt_one_stays_within_bounds(
     assert learnt.std() > 0.05
     assert (learnt >= 0.2**predictor.trust - 1e-12).all()
     assert (learnt <= 4.0**predictor.trust + 1e-12).all()
+
+
+def test_a_flag_that_is_called_like_a_season_is_a_component_with_it(shop, past):
+    named = shop.known | {"weekday": shop.known["promotion"]}
+    few = changed(past, replace(shop, known=named)).select(np.arange(40))
+    fitted = Trees(rounds=5).fit(few)
+    product = np.prod(list(fitted.components(few, AHEAD).values()), axis=0)
+    np.testing.assert_allclose(product, fitted.predict(few, AHEAD).mean(), rtol=1e-9, atol=1e-12)
 
 
 def test_a_tighter_clip_bounds_what_trees_multiply_by(past, predictor):
