@@ -1,4 +1,4 @@
-"""Speed and memory of the base forecast: ``python bench/forecast.py [--series 30000] [--periods 400] [--runs 3]``.
+"""Speed and memory of a forecast: ``python bench/forecast.py [--model base_level] [--series 30000] [--runs 3]``.
 
 Made-up counts with a weekday shape, from a wide array to joint paths. Each run times the steps apart; the median of
 the runs is printed, and the peak of the process's memory before and after the paths are drawn in chunks.
@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from shelfwise.domain.panel import Panel
-from shelfwise.forecasting.models.base_level import BaseLevel
+from shelfwise.forecasting.catalog import estimator
 
 
 def made_up_counts(n_series: int, periods: int) -> np.ndarray:
@@ -36,6 +36,7 @@ def peak_megabytes() -> float:
 def main() -> None:
     """Print seconds, series per second and memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="base_level", help="a name of the catalog")
     parser.add_argument("--series", type=int, default=30_000)
     parser.add_argument("--periods", type=int, default=400)
     parser.add_argument("--horizon", type=int, default=28)
@@ -56,7 +57,7 @@ def main() -> None:
 
         panel = Panel.from_wide(values, start="2025-01-01", freq="1d")
         lap("panel")
-        predictor = BaseLevel().fit(panel)
+        predictor = estimator(options.model).fit(panel)
         lap("fit")
         forecast = predictor.predict(panel, options.horizon, n_paths=options.paths, seed=0)
         lap("predict")
@@ -67,7 +68,10 @@ def main() -> None:
         lap("paths")
         after = peak_megabytes()
 
-    print(f"{options.series:,} series x {options.periods} periods, {options.paths} paths x {options.horizon} periods")
+    print(
+        f"{options.model}: {options.series:,} series x {options.periods} periods, "
+        f"{options.paths} paths x {options.horizon} periods"
+    )
     medians = {step: statistics.median(seconds) for step, seconds in steps.items()}
     for step, seconds in medians.items():
         print(f"  {step:<10} {seconds:7.2f} s")
