@@ -49,7 +49,7 @@ class Groups:
 
     @classmethod
     def of(cls, panel: Panel) -> Groups:
-        """Return the groups of ``category``, or of the finest level of the hierarchy that keeps enough series together."""
+        """Return the groups of ``category``, or of the finest level of the hierarchy with enough series to each."""
         if "category" in panel.series.columns:
             return cls("category", _words(panel, "category"))
         levels = {name: _words(panel, name) for name in panel.hierarchy if name not in ("product", "warehouse")}
