@@ -28,9 +28,9 @@ from shelfwise.ingest.profiles.daily import mark
 from shelfwise.ingest.quality import Sieve
 from shelfwise.ingest.receipt import some
 
-# An entry is corrected within a long weekend; later it is goods coming back. Small quantities often match a stranger's
-# sale by chance, but they weigh little: on the Online Retail files pairs below 12 units are 77 % of the pairs and 4 % of
-# the units.
+# An entry is corrected within a long weekend; later it is goods coming back. Small quantities often match a
+# stranger's sale by chance, but they weigh little: on the Online Retail files pairs below 12 units are 77 % of the
+# pairs and 4 % of the units.
 CANCEL_WITHIN_DAYS: Final = 3
 
 NON_PRODUCT: Final = (
