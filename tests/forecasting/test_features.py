@@ -191,6 +191,24 @@ def test_usual_values_reach_back_half_a_year_only():
     np.testing.assert_allclose(column(features(panel), "price over usual"), 0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, 1e300, -1e300])
+def test_infinite_amounts_are_read_as_missing(odd):
+    price, gaps = np.full(T + H, 10.0), np.full(T + H, 10.0)
+    price[::9], gaps[::9] = odd, NAN
+    found, expected = (
+        features(panel_of(counts(), known_future={"price": given}, past_only={"visits": given[:T]})).values
+        for given in (price, gaps)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_smallest_amounts_over_usual_do_not_overflow():
+    price = np.full(T + H, 1e-300)
+    price[T + 1] = 1e29
+    found = column(features(panel_of(counts(), known_future={"price": price})), "price over usual")
+    np.testing.assert_allclose(found[0, :3], [0.0, np.log(1e29) - np.log(1e-300), 0.0], atol=1e-4)
+
+
 def test_recency_by_hand():
     values = np.zeros((4, 60))
     values[0, [10, 50, 55]] = 1.0, 6.0, 2.0

@@ -27,6 +27,7 @@ Integers = npt.NDArray[np.int64]
 STATIC: Final = ("category", "warehouse", "brand", "department", "store", "state")  # read where the series have them
 MOST_WORDS: Final = 500  # a text attribute of more words than this names the series rather than its kind
 UNKNOWN: Final[Floats] = np.full((1, 1), np.nan)
+MOST_AMOUNT: Final = 1e30  # infinity and what single precision cannot hold are no amounts
 USUAL_SEASONS: Final = 26  # "usual" values of a covariate are its mean over so many short seasons
 
 
@@ -216,10 +217,10 @@ def _add_covariates(panel: Panel, names: FeatureNames, fitted: Fitted, horizon: 
     for name in names.known_future:
         words = names.words.get(f"covariate {name}")
         covariate = panel.known_future.get(name)
-        ahead = UNKNOWN if covariate is None else _translated(covariate, words, covariate.at(panel.ends, horizon))
+        ahead = UNKNOWN if covariate is None else _translated(covariate, words, _at(covariate, panel.ends, horizon))
         add(name, ahead, code=words is not None)
         if words is None:
-            usual = UNKNOWN if covariate is None else _usual(covariate.at(panel.ends - length, length))
+            usual = UNKNOWN if covariate is None else _usual(_at(covariate, panel.ends - length, length))
             add(f"{name} over usual", _over(ahead, usual))
     for name in names.past_only:
         covariate = panel.past_only.get(name)
@@ -228,17 +229,23 @@ def _add_covariates(panel: Panel, names: FeatureNames, fitted: Fitted, horizon: 
         if covariate is None or covariate.categories:  # words where there were numbers say nothing
             past = np.full((1, length), np.nan)
         else:
-            past = covariate.at(panel.ends - length, length)
+            past = _at(covariate, panel.ends - length, length)
         recent, usual = _usual(past[:, -season:]), _usual(past)
         add(name, recent)
         add(f"{name} over usual", _over(recent, usual))
 
 
+def _at(covariate: Covariate, starts: Integers, length: int) -> Floats:
+    """Return [n, length] values from each start on; what no price or temperature can be is missing."""
+    values = covariate.at(starts, length)
+    return np.where(np.abs(values) < MOST_AMOUNT, values, np.nan)
+
+
 def _over(values: Floats, usual: Floats) -> Floats:
     """Return the log ratio to the usual value where both are above zero, the difference elsewhere."""
     positive = (usual > 0) & (values > 0)
-    ratio = np.where(positive, values, 1.0) / np.where(positive, usual, 1.0)
-    return np.where(positive, np.log(ratio), values - usual)
+    ratio = np.log(np.where(positive, values, 1.0)) - np.log(np.where(positive, usual, 1.0))
+    return np.where(positive, ratio, values - usual)
 
 
 def _usual(values: Floats) -> Floats:
