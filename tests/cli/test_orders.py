@@ -213,3 +213,38 @@ def test_the_days_of_a_plan_rise_from_the_day_after_the_data(shop) -> None:
     assert dt.date.fromisoformat(document["data_until"]) == as_of - dt.timedelta(days=1)
     for order in document["orders"]:
         assert as_of <= dt.date.fromisoformat(order["order_by"]) < dt.date.fromisoformat(order["arrives_on"])
+
+
+def test_approving_and_exporting_at_once_writes_the_orders_that_were_drafted(shop, tmp_path: Path) -> None:
+    lines = shop("order", "--json").data["lines"]
+    said = shop("order", "--approve", "all", "--export", "out", "--json")
+    rows = [
+        row
+        for path in (tmp_path / "out").glob("*.csv")
+        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+    ]
+    assert {row["Product"]: 0 for row in rows} == {line["product"]: 0 for line in lines}
+    assert sum(float(row["Quantity"]) for row in rows) == sum(line["quantity"] for line in lines)
+    assert all(row["Purchase order"] in said.err for row in rows)
+
+
+def test_exporting_when_no_line_is_open_writes_nothing_and_says_where_the_orders_are(shop, tmp_path: Path) -> None:
+    shop("order", "--approve", "all")
+    said = shop("order", "--export", "out")
+    assert not (tmp_path / "out").exists()
+    assert "purchase-orders --export out" in said.err
+
+
+def test_an_order_is_neither_placed_nor_received_on_a_day_to_come(shop) -> None:
+    name = shop("order", "--json").data["lines"][0]["unique_id"]
+    shop("order", "--approve", name)
+    number = shop("purchase-orders", "--status", "draft", "--json").data[0]["purchase_order"]
+    ahead = shop("purchase-orders", "--send", number, "--on", "2924-11-18")
+    assert ahead.code == 2
+    assert "2924-11-18; today is" in ahead.err
+    shop("purchase-orders", "--send", number, "--on", "2024-11-18")
+    assert "2924-11-20; today is" in shop("receive", number, "--on", "2924-11-20").err
+    before = shop("receive", number, "--on", "2024-11-17")
+    assert before.code == 2
+    assert "placed on 2024-11-18" in before.err
+    assert shop("receive", number, "--on", "2024-11-20").code == 0

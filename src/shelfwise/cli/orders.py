@@ -69,7 +69,12 @@ def order(
     undo: Annotated[LineNames, typer.Option("--undo", metavar="LINE", help="Take the last decision back.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for --edit, --reject and --snooze.")] = None,
     export: Annotated[
-        Path | None, typer.Option("--export", metavar="FOLDER", help="Write the orders as XLSX, and CSV per supplier.")
+        Path | None,
+        typer.Option(
+            "--export",
+            metavar="FOLDER",
+            help="Write the orders as XLSX, and CSV per supplier; with --approve those it drafts.",
+        ),
     ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show every line on a terminal, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan without keeping the plan.")] = False,
@@ -89,13 +94,14 @@ def order(
         raise typer.BadParameter("--dry-run keeps nothing, so there is nothing to decide on; leave one of them out")
     with open_shop(database, service_level=service, default_lead_time_days=lead_time, model=model) as shop:
         plan = _plan(shop, latest=bool(undo) and not (approve or edit or snooze or reject), save=not dry_run)
+        drafted: list[str] = []
         if deciding:
-            _decide(shop, plan, approve, edit, snooze, reject, undo, reason)
+            drafted = _decide(shop, plan, approve, edit, snooze, reject, undo, reason)
             plan = _again(shop, plan)
         if supplier is not None:
             plan = _of_supplier(shop, plan, supplier)
         if export is not None:
-            _export(plan, export)
+            _export(shop, plan, drafted, export)
         _show(shop, plan, to, show_all)
     return ACTION_NEEDED if plan.due_now.height and not deciding else 0
 
@@ -128,9 +134,11 @@ def _of_supplier(shop: App, plan: Plan, wanted: str) -> Plan:
 def _decide(
     shop: App, plan: Plan, approve: LineNames, edit: LineNames, snooze: LineNames, reject: LineNames, undo: LineNames,
     reason: str | None,
-) -> None:  # fmt: skip
+) -> list[str]:  # fmt: skip
+    """Take the decisions; return the numbers of the purchase orders drafted."""
     from shelfwise.services import decisions
 
+    drafted = []
     if undo:
         say(f"{words.count(decisions.undo(shop, plan, undo), 'line')} as before the last decision")
     if edit:
@@ -145,9 +153,11 @@ def _decide(
     if approve:
         # after an edit in the same command the quantities are the edited ones
         for made in decisions.approve(shop, _again(shop, plan), approve):
+            drafted.append(made.number)
             worth = "" if made.value is None else f", {words.money(made.value, shop.settings.currency)}"
             say(f"{made.number} drafted for {made.supplier}: {words.count(made.lines, 'line')}{worth}")
             say(f"  when it is placed: shelfwise purchase-orders --send {made.number}{database_flag(shop)}")
+    return drafted
 
 
 def _pair(text: str, form_of: str) -> tuple[str, str]:
@@ -174,10 +184,21 @@ def _snoozed(text: str, as_of: dt.date) -> tuple[str, dt.date]:
         raise typer.BadParameter(f"the day of {name} must be written like 2026-12-01, got {value!r}") from None
 
 
-def _export(plan: Plan, folder: Path) -> None:
+def _export(shop: App, plan: Plan, drafted: list[str], folder: Path) -> None:
+    """Write what was just drafted, else the lines that wait for a decision."""
     from shelfwise.services import ordering
 
-    for path in ordering.export_plan(plan, folder):
+    if drafted:
+        written = ordering.export_orders(shop, drafted, folder)
+    elif plan.open_lines.height:
+        written = ordering.export_plan(plan, folder)
+    else:
+        say(
+            "no line is open, so nothing was exported; "
+            f"shelfwise purchase-orders --export {folder}{database_flag(shop)} writes the orders already made"
+        )
+        return
+    for path in written:
         say(f"saved {path}")
 
 

@@ -58,7 +58,14 @@ def order_list(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def send(app: App, number: str, sent_on: dt.date | None = None) -> str:
-    """Mark a draft as sent, today unless another day is given; return its number."""
+    """Mark a draft as sent, today unless another day is given; return its number.
+
+    Raises
+    ------
+    ParameterError
+        The day has not come yet.
+    """
+    _not_ahead(app, "placed", number, sent_on)
     with app.database.write() as connection:
         found = _number(purchasing.purchase_orders(connection), number)
         purchasing.send(connection, found, sent_on or app.today())
@@ -86,7 +93,13 @@ def receive(
         Units by product, or by ``product@warehouse``; None receives everything that is open.
     received_on
         Day on which it came; None is now.
+
+    Raises
+    ------
+    ParameterError
+        The day has not come yet, or is before the order was placed: one wrong year would make a lead time of years.
     """
+    _not_ahead(app, "received", number, received_on)
     with app.database.write() as connection:
         lines = purchasing.purchase_orders(connection)
         found = _number(lines, number)
@@ -97,10 +110,18 @@ def receive(
                 f"{found} is a draft, and lead times are measured from the day it was placed; say so first: "
                 f"`shelfwise purchase-orders --send {found}`, with --on DAY if that was not today"
             )
+        placed = own["ordered_on"][0]
+        if received_on is not None and placed is not None and received_on < placed:
+            raise ParameterError(f"{found} was placed on {placed}, so it cannot have come on {received_on}")
         delivered = None if quantities is None else _delivered(own, quantities)
         received = purchasing.receive(connection, found, delivered, received_on=when)
         outbox.append(connection, app.now(), PurchaseOrderChanged(found, received.status))
     return received
+
+
+def _not_ahead(app: App, what: str, number: str, day: dt.date | None) -> None:
+    if day is not None and day > app.today():
+        raise ParameterError(f"{number} cannot have been {what} on {day}; today is {app.today()}")
 
 
 def _delivered(own: pl.DataFrame, quantities: Mapping[str, float]) -> pl.DataFrame:
