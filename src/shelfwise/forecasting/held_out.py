@@ -44,9 +44,9 @@ TOTAL_LEVELS: Final = np.array([0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])  # of the h
 SHARES: Final = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # candidates for Dependence.level
 
 
-def sample_of(panel: Panel, size: int) -> Panel:
-    """Return at most ``size`` series, chosen by a hash of their ids so that their order does not matter."""
-    with_history = np.flatnonzero(panel.lengths > 0)
+def sample_of(panel: Panel, size: int, back: int = 0) -> Panel:
+    """Return at most ``size`` series of more than ``back`` periods, chosen by a hash of their ids: order changes nothing."""
+    with_history = np.flatnonzero(panel.lengths > back)
     if not len(with_history):
         raise ModelError("no series has any history; give at least one observation")
     if len(with_history) <= size:

@@ -250,7 +250,7 @@ class _Learner:
 
     def at(self, panel: Panel, back: int, size: int) -> tuple[Panel, Fitted, Floats, npt.NDArray[np.bool_]]:
         """Return at most ``size`` series that existed at a cutoff, what is measured there, and what came."""
-        future = sample_of(panel.select(panel.lengths > back), size)
+        future = sample_of(panel, size, back)
         past = future.until(future.ends - back)
         start = replace(self.fitted, flags=flags_of(future))
         measured = measure(sample_of(past, 2000), start, self.fitted.year_strength)
