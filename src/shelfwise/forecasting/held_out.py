@@ -45,7 +45,10 @@ SHARES: Final = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # candidates for Dep
 
 
 def sample_of(panel: Panel, size: int, back: int = 0) -> Panel:
-    """Return at most ``size`` series of more than ``back`` periods, chosen by a hash of their ids: order changes nothing."""
+    """Return at most ``size`` series of more than ``back`` periods.
+
+    They are chosen by a hash of their ids so that their order does not matter.
+    """
     with_history = np.flatnonzero(panel.lengths > back)
     if not len(with_history):
         raise ModelError("no series has any history; give at least one observation")
