@@ -180,3 +180,32 @@ def test_a_product_recorded_later_than_the_table_began_was_launched_then(tmp_pat
     lines = [f"{day},A,{n % 3}" for n, day in enumerate(days)] + [f"{day},B,{n % 2}" for n, day in enumerate(days[10:])]
     products = one(tmp_path, "date,sku,units", *lines).frames["products"]
     assert products.select("product", "launched_on").rows() == [("B", date(2024, 5, 11))]
+
+
+def test_stock_below_zero_is_none_on_hand_and_the_receipt_says_so(tmp_path: Path) -> None:
+    batch = one(tmp_path, "sku,on_hand,as_of", "A,-5,2024-05-31", "B,4,2024-05-31")
+    assert dict(batch.frames["stock_levels"].select("product", "on_hand").iter_rows()) == {"A": 0.0, "B": 4.0}
+    assert any("below zero" in note and "lines 2)" in note for note in batch.receipt.files[0].notes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope"),
+    [
+        ("Aktion", "Kategorie:Tee"), ("promotion", "catégorie: Tee"), ("Promoción", "categoría:Tee"),
+        ("actie", "categorie:Tee"),
+    ],
+)  # fmt: skip
+def test_kinds_and_scopes_of_events_are_known_in_other_languages(tmp_path: Path, kind: str, scope: str) -> None:
+    batch = one(tmp_path, "Name,Von,Bis,Art,Geltungsbereich", f"Teewoche,2024-06-13,2024-06-19,{kind},{scope}")
+    assert batch.frames["calendar_events"].select("kind", "scope_kind", "scope").row(0) == (
+        "promotion",
+        "category",
+        "Tee",
+    )
+
+
+def test_german_end_dates_and_days_of_a_count_are_read(tmp_path: Path) -> None:
+    ended = one(tmp_path, "Artikelnummer,Bezeichnung,Enddatum", "A,Tee,2024-04-30")
+    assert ended.frames["products"]["discontinued_on"].to_list() == [date(2024, 4, 30)]
+    counted = one(tmp_path, "Artikelnummer,Bestand,Stand", "A,3,2024-05-30")
+    assert counted.frames["stock_levels"]["as_of"].to_list() == [at("2024-05-30T23:59:59")]

@@ -32,6 +32,7 @@ from shelfwise.ingest.profiles.daily import (
 )
 from shelfwise.ingest.quality import Sieve
 from shelfwise.ingest.receipt import FileReceipt
+from shelfwise.ingest.tables import LINE
 
 _PRODUCT: Final = (
     "sku, product, product code, product id, item, item code, item number, code, article, article number, artikel, "
@@ -84,7 +85,7 @@ STOCK: Final = Role(
                "bestand, lagerbestand, istbestand, en stock, stock disponible, existencias, inventario, giacenza, "
                "scorta, voorraad", required=True),
         column("warehouse", _WAREHOUSE),
-        column("as_of", "as of, date, counted at, snapshot date, stichtag, datum, fecha, data"),
+        column("as_of", "as of, date, counted at, snapshot date, stichtag, stand, zähldatum, datum, fecha, data"),
     ),
 )  # fmt: skip
 PRODUCTS: Final = Role(
@@ -102,8 +103,9 @@ PRODUCTS: Final = Role(
                "colisage, tamaño de paquete, confezione, verpakkingseenheid"),
         column("minimum_order_quantity", "moq, minimum order quantity, min order qty, mindestbestellmenge, "
                "quantité minimale, cantidad mínima, quantità minima, minimale bestelhoeveelheid"),
-        column("launched_on", "launch date, launched on, launched, einführung"),
-        column("discontinued_on", "end date, discontinued on, discontinued, auslauf"),
+        column("launched_on", "launch date, launched on, launched, einführung, startdatum, einführungsdatum"),
+        column("discontinued_on", "end date, discontinued on, discontinued, auslauf, enddatum, auslaufdatum, "
+               "date de fin, fecha de fin, data di fine, einddatum"),
         column("replaces", "replaces, predecessor, vorgänger, ersetzt, remplace"),
     ),
     at_least=2,
@@ -135,7 +137,8 @@ OPEN_ORDERS: Final = Role(
         column("product", _PRODUCT, required=True),
         column("quantity", _QUANTITY + ", quantity ordered, ordered, bestellmenge", required=True),
         column("expected_on", "expected, expected on, expected date, eta, due, due date, delivery date, liefertermin, "
-               "lieferdatum, date de livraison, fecha de entrega, data di consegna, leverdatum", required=True),
+               "lieferdatum, erwartet, date de livraison, fecha de entrega, data di consegna, leverdatum",
+               required=True),
         column("warehouse", _WAREHOUSE),
         column("supplier", _SUPPLIER),
         column("quantity_received", "received, quantity received, qty received"),
@@ -157,6 +160,21 @@ EVENTS: Final = Role(
 )  # fmt: skip
 
 SCOPES: Final = ("shop", "category", "product", "warehouse", "supplier")
+_EVENT_KIND_WORDS: Final = {
+    "promotion": "promotion promo sale aktion rabattaktion action offre promocion oferta promozione offerta actie",
+    "holiday": "holiday feiertag ferie ferien vacances festivo feriado fiesta festivita vacanza feestdag vakantie",
+    "closure": "closure closed schliessung geschlossen betriebsferien fermeture ferme cierre cerrado chiusura chiuso "
+               "sluiting gesloten",
+}  # fmt: skip
+_SCOPE_WORDS: Final = {
+    "shop": "shop all everything laden geschaft alles boutique tout tienda todo negozio tutto winkel",
+    "category": "category kategorie warengruppe categorie famille categoria familia",
+    "product": "product sku artikel produkt produit article producto articulo prodotto articolo",
+    "warehouse": "warehouse location lager filiale entrepot magasin almacen magazzino magazijn",
+    "supplier": "supplier vendor lieferant fournisseur proveedor fornitore leverancier",
+}
+_EVENT_KIND_OF: Final = {word: kind for kind, words in _EVENT_KIND_WORDS.items() for word in words.split()}
+_SCOPE_OF: Final = {word: kind for kind, words in _SCOPE_WORDS.items() for word in words.split()}
 _WEEKDAYS: Final = {
     "mon": "mon monday montag mo lundi lun lunes lunedi maandag ma 1",
     "tue": "tue tuesday dienstag di mardi mar martes martedi dinsdag 2",
@@ -264,7 +282,7 @@ def _stock(sieves: Sequence[Sieve], options: Options, _frames: Frames) -> Made:
         columns = {
             "product": sieve.code("product"),
             "warehouse": default_text(sieve, "warehouse", options.warehouse),
-            "on_hand": sieve.number("on_hand", required=True),
+            "on_hand": _counted(sieve),
             "as_of": _as_of(sieve),
         }
         sieve.refuse_if_mostly_bad()
@@ -277,6 +295,18 @@ def _stock(sieves: Sequence[Sieve], options: Options, _frames: Frames) -> Made:
         "stock_levels": rows.select("product", "warehouse", "on_hand", "as_of"),
         "warehouses": rows.select("warehouse").unique(),
     }, []
+
+
+def _counted(sieve: Sieve) -> pl.Series:
+    """Return the units on hand; books below zero say that more was sold than was booked in, so that nothing is there."""
+    units = sieve.number("on_hand", required=True)
+    below = sieve.frame[LINE].filter((units < 0).fill_null(value=False))
+    if len(below):
+        first = ", ".join(str(line) for line in below.head(3)) + (", ..." if len(below) > 3 else "")
+        sieve.notes.append(
+            f"{len(below):,} row(s) have stock below zero, read as none on hand; count them (lines {first})"
+        )
+    return units.clip(0)
 
 
 def _as_of(sieve: Sieve) -> pl.Series:
@@ -421,9 +451,9 @@ def _events(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> Made
         count = sieve.frame.height
         starts, ends = (sieve.moment(field, required=True).values.dt.date() for field in ("starts_on", "ends_on"))
         sieve.reject(ends < starts, "ends_on", "is before the event starts")
-        kind = sieve.text("kind").str.to_lowercase().fill_null("promotion") if sieve.has("kind") else pl.repeat(
-            "promotion", count, dtype=pl.String, eager=True
-        )  # fmt: skip
+        kind = pl.repeat("promotion", count, dtype=pl.String, eager=True)
+        if sieve.has("kind"):
+            kind = _translated(sieve.text("kind"), _EVENT_KIND_OF).fill_null("promotion")
         sieve.reject(~kind.is_in(list(EVENT_KINDS)), "kind", f"is not one of {', '.join(EVENT_KINDS)}")
         scope_kind, scope = _scope(sieve)
         columns = {
@@ -439,17 +469,25 @@ def _events(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> Made
     return {"calendar_events": rows.filter(first).drop("file", "row")}, []
 
 
+def _translated(cells: pl.Series, words: dict[str, str]) -> pl.Series:
+    """Return our word for each cell that names it in one of the six languages; other cells stay as they are."""
+    plain = cells.str.normalize("NFKD").str.replace_all(r"\p{M}", "").str.to_lowercase().str.replace_all("ß", "ss")
+    return plain.replace(words)
+
+
 def _scope(sieve: Sieve) -> tuple[pl.Series, pl.Series]:
     """Return what kind of thing an event applies to, and its code: ``category:Tea``, or two columns, or the shop."""
     nothing = pl.repeat(None, sieve.frame.height, dtype=pl.String, eager=True)
     scope = sieve.text("scope") if sieve.has("scope") else nothing
-    kind = sieve.text("scope_kind").str.to_lowercase() if sieve.has("scope_kind") else nothing
-    table = pl.DataFrame({"scope": scope, "kind": kind}).with_columns(
-        pl.coalesce("kind", pl.col("scope").str.extract(r"^([A-Za-z]+):").str.to_lowercase()).alias("kind"),
-        pl.when(pl.col("kind").is_null()).then(pl.col("scope").str.replace(r"^[A-Za-z]+:\s*", "")).otherwise("scope")
+    kind = _translated(sieve.text("scope_kind"), _SCOPE_OF) if sieve.has("scope_kind") else nothing
+    named = scope.str.extract(r"^(\pL+)\s*:")
+    table = pl.DataFrame({"scope": scope, "kind": kind, "named": _translated(named, _SCOPE_OF)}).with_columns(
+        pl.coalesce("kind", "named").alias("kind"),
+        pl.when(pl.col("kind").is_null()).then(pl.col("scope").str.replace(r"^\pL+\s*:\s*", "")).otherwise("scope")
         .alias("scope"),
+        (_translated(scope, _SCOPE_OF).fill_null("shop").is_in(["shop", ""])).alias("whole"),
     )  # fmt: skip
-    whole = pl.col("scope").str.to_lowercase().is_in(["shop", "all", "everything", ""]) | pl.col("scope").is_null()
+    whole = pl.col("whole")
     table = table.select(
         pl.when(whole & pl.col("kind").is_null()).then(pl.lit("shop")).otherwise("kind").alias("kind"),
         pl.when(~whole).then(pl.col("scope")).alias("scope"),
