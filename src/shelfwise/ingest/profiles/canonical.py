@@ -298,7 +298,7 @@ def _stock(sieves: Sequence[Sieve], options: Options, _frames: Frames) -> Made:
 
 
 def _counted(sieve: Sieve) -> pl.Series:
-    """Return the units on hand; books below zero say that more was sold than was booked in, so that nothing is there."""
+    """Return the units on hand; books below zero say that more was sold than was booked in: nothing is there."""
     units = sieve.number("on_hand", required=True)
     below = sieve.frame[LINE].filter((units < 0).fill_null(value=False))
     if len(below):
