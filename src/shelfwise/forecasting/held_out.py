@@ -214,14 +214,14 @@ def _leaning_nnls(x: Floats, y: Floats, prior: Floats, rows: float) -> Floats:
     return np.asarray(found)
 
 
-def widths_of(held: list[Held], tuned: Fitted) -> Floats:
-    """Return [C, classes] factors on the noise that lose least by quantile loss, smoothed over neighbours."""
+def widths_of(held: list[Held], tuned: Fitted, candidates: tuple[float, ...] = WIDTHS) -> Floats:
+    """Return [C, classes] factors on the noise, of the candidates, that lose least by quantile loss."""
     low = np.concatenate([[0], tuned.buckets[:-1]])
-    losses = np.zeros((*tuned.widths.shape, len(WIDTHS)))
+    losses = np.zeros((*tuned.widths.shape, len(candidates)))
     for h in held:
         rows = _some(np.flatnonzero(h.scored.any(axis=1)), WIDTH_ROWS // len(held))
         classes = classes_of(h.parts, tuned)[rows]
-        for i, width in enumerate(WIDTHS):
+        for i, width in enumerate(candidates):
             mean, variance = h.under(replace(tuned, widths=np.full(tuned.widths.shape, width)))
             quantiles = Marginals(mean[rows], variance[rows], tuned.is_count).quantiles(LEVELS)  # [n, H, Q]
             gap = np.where(h.scored[rows], h.actual[rows], 0.0)[:, :, None] - quantiles
@@ -233,7 +233,7 @@ def widths_of(held: list[Held], tuned: Fitted) -> Floats:
         return tuned.widths
     size = np.maximum(losses.mean(axis=2, keepdims=True), 1e-12)
     leaning = losses / size + 0.25 * pooled / pooled.mean()  # each class leans a quarter on what fits all
-    chosen: Floats = np.asarray(WIDTHS)[leaning.argmin(axis=2)] * (1.0 + OPTIMISM)
+    chosen: Floats = np.asarray(candidates)[leaning.argmin(axis=2)] * (1.0 + OPTIMISM)
     return chosen
 
 

@@ -220,7 +220,7 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
     flags: dict[str, Floats] = {
         name: (np.nan_to_num(panel.known_future[name].at(starts, length + future)) > 0.5).astype(np.float64)
         for name in fitted.flags
-        if name in panel.known_future
+        if name in panel.known_future and not panel.known_future[name].categories
     }
     opened = None
     if "open" in panel.known_future:

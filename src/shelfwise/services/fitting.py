@@ -40,6 +40,8 @@ def fitted(app: App, panel: Panel, model: str) -> Predictor:
         except ModelError as error:  # what is stored can always be made again
             _log.warning("the stored model is not used: %s", error)
     predictor = wanted.fit(panel)
+    if any("cannot be loaded" in note for note in getattr(predictor, "notes", ())):
+        return predictor  # a library is missing: once it is installed, the whole model must be fitted
     try:
         with app.database.write() as connection:
             models.save(

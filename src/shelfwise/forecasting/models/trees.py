@@ -23,6 +23,7 @@ from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.features import FeatureNames, build
 from shelfwise.forecasting.held_out import (
+    WIDTHS,
     Held,
     cells_after,
     choose,
@@ -48,6 +49,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
 VERSION: Final = "1"
+NARROWER: Final = (0.05, 0.1, 0.2, *WIDTHS)  # trees may explain most of what is noise to the base model
 TRUSTS: Final = (0.0, 0.5, 0.75, 1.0)
 FEWEST_CUTOFFS, MOST_CUTOFFS = 5, 26  # that rows come from
 WORTH_IT: Final = 0.998  # a higher trust must lose this much less: the simpler model unless it is beaten
@@ -267,7 +269,7 @@ class _Learner:
                 parts = decompose(block, measured, self.horizon)
                 base = level_of(parts, measured) * parts.season
                 features = build(past.select(rows), block, parts, measured, self.names, self.horizon)
-                use = scored[rows] & (base > 1e-6)
+                use = scored[rows] & (base > 1e-12)
                 noise = np.broadcast_to(parts.noise[:, None], base.shape)[use]
                 label = np.maximum(actual[rows][use], 0.0) / noise  # in units of noise all series are near Poisson
                 found.append(_Rows(features.values[use], label, np.log(base[use] / noise), features.categorical))
@@ -322,7 +324,7 @@ class _Learner:
         best: tuple[float, float, Fitted, list[Held]] | None = None
         for trust in TRUSTS:
             scaled = [replace(h, factor=None if h.factor is None else h.factor**trust) for h in held]
-            tuned = replace(self.fitted, widths=widths_of(scaled, self.fitted))
+            tuned = replace(self.fitted, widths=widths_of(scaled, self.fitted, NARROWER))
             loss = loss_of(scaled, tuned)
             if best is None or loss < best[0] * WORTH_IT:
                 best = (loss, trust, tuned, scaled)
