@@ -248,3 +248,13 @@ def test_an_order_is_neither_placed_nor_received_on_a_day_to_come(shop) -> None:
     assert before.code == 2
     assert "placed on 2024-11-18" in before.err
     assert shop("receive", number, "--on", "2024-11-20").code == 0
+
+
+def test_a_plan_from_old_data_says_since_when_orders_are_due_and_exits_4(shop) -> None:
+    later = "S-QANL"  # its order day is after the day of the plan
+    said = shop("order", "--supplier", later)
+    assert shop("order", "--supplier", later, "--json").data["action_needed"] is True
+    assert said.code == 4
+    assert "The first order was due on" in said.err
+    assert "import newer sales first" in said.err
+    assert "today" not in said.err

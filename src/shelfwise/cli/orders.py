@@ -103,7 +103,8 @@ def order(
         if export is not None:
             _export(shop, plan, drafted, export)
         _show(shop, plan, to, show_all)
-    return ACTION_NEEDED if plan.due_now.height and not deciding else 0
+        pressing = plan.due_by(max(plan.as_of, shop.today())).height > 0
+    return ACTION_NEEDED if pressing and not deciding else 0
 
 
 def _plan(shop: App, *, latest: bool, save: bool) -> Plan:
@@ -205,13 +206,13 @@ def _export(shop: App, plan: Plan, drafted: list[str], folder: Path) -> None:
 def _show(shop: App, plan: Plan, to: Form, show_all: bool) -> None:
     currency = shop.settings.currency
     if to is Form.JSON:
-        write_json(as_document(plan, currency))
+        write_json(as_document(plan, currency, shop.today()))
         return
     if to is Form.CSV:
         write_frame(plan.open_lines, to)
         return
     tell(shop, plan)
-    say(proposal.summary(plan, currency))
+    say(proposal.summary(plan, currency, shop.today()))
     on_terminal = sys.stdout.isatty() and not show_all
     proposal.write_proposal(
         plan, currency, per_supplier=LINES_ON_A_TERMINAL if on_terminal else None, more=": --all shows them"
@@ -235,8 +236,8 @@ def tell(shop: App, plan: Plan) -> None:
         say(f"note: {words.count(plan.overdue.height - OVERDUE_SHOWN, 'more order line')} too late to count")
 
 
-def as_document(plan: Plan, currency: str) -> dict[str, Any]:
-    """Return the plan as one JSON document."""
+def as_document(plan: Plan, currency: str, today: dt.date | None = None) -> dict[str, Any]:
+    """Return the plan as one JSON document; ``today`` is the day it is read, None the day of the plan."""
     return {
         "plan": plan.run_id,
         "as_of": plan.as_of,
@@ -244,7 +245,7 @@ def as_document(plan: Plan, currency: str) -> dict[str, Any]:
         "currency": currency,
         "model": plan.model,
         "notes": list(plan.notes),
-        "action_needed": plan.due_now.height > 0,
+        "action_needed": plan.due_by(max(plan.as_of, today or plan.as_of)).height > 0,
         "orders": plan.orders.to_dicts(),
         "lines": plan.open_lines.to_dicts(),
         "overdue": plan.overdue.to_dicts(),

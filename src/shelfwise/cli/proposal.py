@@ -101,19 +101,32 @@ def _row(cells: tuple[str, ...], sizes: list[int]) -> str:
     return "  ".join([*left, *right]).rstrip()
 
 
-def summary(plan: Plan, currency: str) -> str:
-    """Say in one sentence what has to be done and what it costs not to."""
+def summary(plan: Plan, currency: str, today: dt.date | None = None) -> str:
+    """Say in one sentence what has to be done and what it costs not to.
+
+    Parameters
+    ----------
+    today
+        The day it is read; a plan from old data speaks of its own day. None is the day of the plan.
+    """
     day = _day(plan)
     if plan.orders.height == 0:
         return f"Nothing to order on {day(plan.as_of)}."
     now = plan.due_now
-    first = plan.orders["order_by"].min()
+    first = min((by for by in plan.orders["order_by"].to_list() if by is not None), default=None)
     risk = float(plan.orders["margin_at_risk"].sum())
     cost = f"; about {words.money(risk, currency)} of margin at risk if nothing is ordered" if risk >= 1 else ""
     suppliers = words.count(plan.orders.height, "supplier")
     total = f"{suppliers}, {words.count(int(plan.orders['lines'].sum()), 'line')}"
     if not plan.open_lines["stock_known"].any():
         return f"No stock is known, so nothing can be called urgent; {total} cover the whole demand."
+    overdue = 0 if today is None or first is None else (today - first).days
+    if overdue > 0 and today != plan.as_of:
+        late = words.count(overdue, "day")
+        return (
+            f"The first order was due on {day(first)}, {late} ago ({total} in all){cost}; "
+            f"the plan knows nothing of the days since {day(plan.data_until)}: import newer sales first."
+        )
     if now.height:
         return f"Order from {words.count(now.height, 'supplier')} today ({total} in all){cost}."
     return f"Nothing must be ordered today; the next order is due by {day(first)} ({total} in all){cost}."

@@ -96,10 +96,14 @@ class Plan:
 
     @property
     def due_now(self) -> pl.DataFrame:
-        """The suppliers' orders that must be placed on the day of the plan; unknown stock presses nobody."""
+        """The suppliers' orders that must be placed on the day of the plan."""
+        return self.due_by(self.as_of)
+
+    def due_by(self, day: dt.date) -> pl.DataFrame:
+        """Return the suppliers' orders that must be placed by ``day``; unknown stock presses nobody."""
         pressing = self.open_lines.filter(pl.col("order_by").is_not_null())["supplier"]
         return self.orders.filter(
-            (pl.col("order_by") <= self.as_of) & pl.col("supplier").is_in(pressing.implode(), nulls_equal=True)
+            (pl.col("order_by") <= day) & pl.col("supplier").is_in(pressing.implode(), nulls_equal=True)
         )
 
     def of_supplier(self, code: str) -> Plan:
