@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import shelfwise as sw
-from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.errors import PanelError, ParameterError
 
 DAYS = [dt.date(2025, 1, 6) + dt.timedelta(days=n) for n in range(140)]
 UNITS = np.random.default_rng(0).poisson([[3 + 4 * (d.weekday() == 5) for d in DAYS], [8] * 140])
@@ -99,3 +99,18 @@ def test_a_store_goes_from_a_file_to_a_purchase_order(tmp_path: Path) -> None:
         assert received["quantity"].to_list() == [3.0]
         on_hand = dict(store.products().select("product", "on_hand").iter_rows())
         assert on_hand == {"a": 13.0, "b": 5.0}
+
+
+def test_weekly_sums_are_not_read_as_days() -> None:
+    weeks = [dt.date(2026, 1, 5) + dt.timedelta(days=7 * n) for n in range(20)]
+    history = pl.DataFrame({"unique_id": ["A"] * 20, "ds": weeks, "y": [float(n % 5) for n in range(20)]})
+    with pytest.raises(PanelError, match="closer than 7 periods.*give the right freq"):
+        sw.forecast(history, horizon=4)
+    assert sw.forecast(history, horizon=4, freq="1w").mean().shape == (1, 4)
+
+
+def test_past_only_takes_names_and_refuses_a_table() -> None:
+    days = [dt.date(2026, 1, 1) + dt.timedelta(days=n) for n in range(30)]
+    history = pl.DataFrame({"unique_id": ["A"] * 30, "ds": days, "y": [3.0] * 30})
+    with pytest.raises(PanelError, match="past_only takes names of columns"):
+        sw.forecast(history, horizon=4, past_only=history)

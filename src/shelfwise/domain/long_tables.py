@@ -17,6 +17,8 @@ from shelfwise.domain.tables import moment_column, need_columns
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 Gaps = Literal["auto", "zero", "missing"]
+STEPS_THAT_SHOW = 8
+"""Steps between dates from which on the smallest shows that a frequency is too fine: weekly sums read as days."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +70,16 @@ def gap_meaning(gaps: Gaps, codes: Integers, ordinals: Integers, y: Floats) -> b
         raise ParameterError(f"gaps must be 'auto', 'zero' or 'missing', got {gaps!r}")
     if gaps != "auto":
         return gaps == "zero"
-    if (y == 0).any() or np.isnan(y).any():
-        return False  # the table says zero or unknown where it means it
     order = np.lexsort((ordinals, codes))
     step = np.diff(ordinals[order])[np.diff(codes[order]) == 0]
+    if (y == 0).any() or np.isnan(y).any():
+        if len(step) >= STEPS_THAT_SHOW and step.min() > 1:
+            raise PanelError(
+                f"no two dates of a series are closer than {step.min()} periods, so {len(step) + 1:,} values would be "
+                "spread over periods they are not of; give the right freq, such as '1w', or gaps='zero' or 'missing' "
+                "to Panel.from_long"
+            )
+        return False  # the table says zero or unknown where it means it
     return bool((step > 1).any())
 
 

@@ -232,6 +232,8 @@ class Panel:
         known = [] if future is None else [c for c in future.columns if c not in LONG_COLUMNS]
         extra = [c for c in frame.columns if c not in LONG_COLUMNS and c not in known]
         past = extra if past_only is None else list(past_only)
+        if not all(isinstance(name, str) for name in past):
+            raise PanelError("past_only takes names of columns of history, such as ['visitors'], not a table")
         lost = [name for name in past if name not in frame.columns]
         if lost:
             raise PanelError(f"past_only names {lost[0]!r}, which is no column of history ({', '.join(frame.columns)})")
