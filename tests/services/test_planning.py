@@ -1,9 +1,12 @@
 """The plan: its sums, its saving, and what carries over to the next one."""
 
+import datetime as dt
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 import pytest
-from tests.services.worlds import MONDAY
+from tests.services.worlds import MONDAY, sales
 
 from shelfwise.app import App
 from shelfwise.services import catalogue, decisions, planning
@@ -109,3 +112,13 @@ def test_a_snoozed_line_can_be_approved_though_its_supplier_has_no_open_line(dem
     assert supplier not in asleep.orders["supplier"]
     (made,) = decisions.approve(demo, asleep, own[:1])
     assert (made.supplier, made.lines) == (supplier, 1)
+
+
+def test_stock_counted_after_the_sales_end_is_said_to_be_short_of_them(shop: App, book: Callable[..., None]) -> None:
+    book(movements=sales("A", dt.date(2024, 9, 1), [3.0] * 60))  # until 30 October
+    before = make_plan(shop, model="base_level", save=False)
+    assert not any("ordered again" in note for note in before.notes)
+    level = {"product": "A", "warehouse": "main", "on_hand": 5.0, "as_of": dt.datetime.fromisoformat("2024-11-08T09:00")}
+    book(stock_levels=[level])
+    notes = make_plan(shop, model="base_level", save=False).notes
+    assert any("sales are known until 2024-10-30 only: the demand of 8 days" in note for note in notes)

@@ -194,7 +194,7 @@ def make_plan(
             lines=_undecided(lines, live.panel.series),
             orders=lines,
             overdue=coming.left_out,
-            notes=(*known.notes, *forecast.provenance.notes, *_notes(lines, rules)),
+            notes=(*known.notes, *forecast.provenance.notes, *_stock_ahead(side, live), *_notes(lines, rules)),
         ),
         side,
     )
@@ -243,6 +243,18 @@ def _assembled(plan: Plan, side: Supply) -> Plan:
     lines = plan.lines.filter(pl.col("status").is_in(_OPEN)).select(_LINE_COLUMNS)
     orders = by_supplier(lines, side.suppliers_as_measured, plan.as_of, calendars=side.calendars, rules=plan.rules)
     return replace(plan, orders=orders)
+
+
+def _stock_ahead(side: Supply, live: Demand) -> list[str]:
+    """Say that stock was counted later than the sales end: what sold in between is off the shelf and ordered again."""
+    counted = side.stock["as_of"].max()
+    if not isinstance(counted, dt.datetime) or counted.date() <= live.planning_day:
+        return []
+    days = (counted.date() - live.planning_day).days
+    return [
+        f"stock was counted on {counted.date()}, but sales are known until {live.data_until} only: the demand of "
+        f"{days:,} days in between is ordered again; import the newer sales first"
+    ]
 
 
 def _notes(lines: pl.DataFrame, rules: ProposalRules) -> list[str]:
