@@ -118,7 +118,12 @@ def test_stock_counted_after_the_sales_end_is_said_to_be_short_of_them(shop: App
     book(movements=sales("A", dt.date(2024, 9, 1), [3.0] * 60))  # until 30 October
     before = make_plan(shop, model="base_level", save=False)
     assert not any("ordered again" in note for note in before.notes)
-    level = {"product": "A", "warehouse": "main", "on_hand": 5.0, "as_of": dt.datetime.fromisoformat("2024-11-08T09:00")}
+    level = {
+        "product": "A",
+        "warehouse": "main",
+        "on_hand": 5.0,
+        "as_of": dt.datetime.fromisoformat("2024-11-08T09:00"),
+    }
     book(stock_levels=[level])
     notes = make_plan(shop, model="base_level", save=False).notes
     assert any("sales are known until 2024-10-30 only: the demand of 8 days" in note for note in notes)
