@@ -112,23 +112,30 @@ def planning_items(series: pl.DataFrame, supply: Supply, as_of: dt.date, rules: 
 
 
 def _terms(supply: Supply) -> pl.DataFrame:
-    measured = supply.lead_times.select("supplier", "mean_days", "sd_days")
-    return supply.suppliers.select("supplier", "review_days").join(measured, on="supplier", how="left")
+    measured = supply.lead_times.select("supplier", "mean_days", "sd_days", "deliveries")
+    stated = supply.suppliers.select("supplier", "review_days", "order_weekdays", "lead_time_sd_days")
+    return stated.join(measured, on="supplier", how="left")
 
 
 def _timing(
     row: Mapping[str, object], calendars: Mapping[str, OrderCalendar], as_of: dt.date, rules: ProposalRules
 ) -> dict[str, object]:
-    """Return the periods of one supplier; what it does not state stays null, so that the line says it was assumed."""
+    """Return the periods of one supplier; what it does not state stays null, so that the line says it was assumed.
+
+    A supplier that names its order days but no review time is ordered from on each of them.
+    """
     supplier, mean, review = row["supplier"], row["mean_days"], row["review_days"]
+    if review is None and row["order_weekdays"] is not None:
+        review = 1.0
     days = rules.lead_time_days if mean is None else float(str(mean))
     gap = rules.review_days if review is None else float(str(review))
+    spread_known = row["lead_time_sd_days"] is not None or bool(row["deliveries"])
     timing = calendars[str(supplier)].timing(as_of, days, gap)
     return {
         "supplier": supplier,
         "wait_periods": (timing.order_on - as_of).days,
         "lead_time_periods": None if mean is None else float((timing.arrives_on - timing.order_on).days),
-        "lead_time_sd_periods": None if mean is None or days == 0 else row["sd_days"],
+        "lead_time_sd_periods": row["sd_days"] if mean is not None and days > 0 and spread_known else None,
         "review_periods": None
         if review is None
         else float(max(math.ceil(gap - 1e-9), (timing.next_arrives_on - timing.arrives_on).days)),
