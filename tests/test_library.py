@@ -114,3 +114,16 @@ def test_past_only_takes_names_and_refuses_a_table() -> None:
     history = pl.DataFrame({"unique_id": ["A"] * 30, "ds": days, "y": [3.0] * 30})
     with pytest.raises(PanelError, match="past_only takes names of columns"):
         sw.forecast(history, horizon=4, past_only=history)
+
+
+def test_a_covariate_without_a_past_or_a_whole_future_is_noted():
+    days = [dt.date(2026, 1, 1) + dt.timedelta(days=n) for n in range(60)]
+    history = pl.DataFrame({"unique_id": "a", "ds": days, "y": [float(n % 5) for n in range(60)]})
+    week = pl.DataFrame({"ds": [days[-1] + dt.timedelta(days=n) for n in range(1, 8)], "promotion": [1.0] * 7})
+    notes = sw.forecast(history, horizon=14, known_future=week, model="base_level").provenance.notes
+    assert "known_future 'promotion' is missing in 50% of the coming periods" in notes
+    assert any("'promotion' has no past" in note for note in notes)
+    whole = history.with_columns(promotion=pl.lit(0.0))
+    ahead = pl.DataFrame({"ds": [days[-1] + dt.timedelta(days=n) for n in range(1, 15)], "promotion": [1.0] * 14})
+    told = sw.forecast(whole, horizon=14, known_future=ahead, model="base_level").provenance.notes
+    assert not any("known_future" in note for note in told)

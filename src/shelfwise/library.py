@@ -6,11 +6,13 @@ Frames go in and frames come out; nothing here needs a database, except `Store`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from shelfwise.app import App, open_app
@@ -99,7 +101,25 @@ def forecast(
     (1, 200)
     """
     panel = _panel(history, freq, known_future, past_only, static)
-    return estimator(model).fit(panel).predict(panel, horizon, n_paths=n_paths, seed=seed)
+    made = estimator(model).fit(panel).predict(panel, horizon, n_paths=n_paths, seed=seed)
+    notes = (*made.provenance.notes, *_gaps_in_covariates(panel, horizon))
+    return replace(made, provenance=replace(made.provenance, notes=notes))
+
+
+def _gaps_in_covariates(panel: Panel, horizon: int) -> list[str]:
+    """Say where a known-ahead covariate is not known ahead, or has no past to learn its effect from."""
+    notes: list[str] = []
+    if not panel.n_series:
+        return notes
+    for name, covariate in panel.known_future.items():
+        ahead = np.isnan(covariate.at(panel.ends, horizon))
+        if ahead.all():
+            notes.append(f"known_future {name!r} is given for none of the {horizon} coming periods")
+        elif ahead.any():
+            notes.append(f"known_future {name!r} is missing in {ahead.mean():.0%} of the coming periods")
+        if (covariate.starts >= panel.ends).all():
+            notes.append(f"known_future {name!r} has no past, so its effect cannot be learnt; add it to the history")
+    return notes
 
 
 def backtest(
