@@ -111,13 +111,15 @@ def _gaps_in_covariates(panel: Panel, horizon: int) -> list[str]:
     notes: list[str] = []
     if not panel.n_series:
         return notes
+    some = panel.select(np.arange(min(panel.n_series, 1000)))  # enough to see whether there is a past at all
+    length = int(max(1, some.lengths.max()))
     for name, covariate in panel.known_future.items():
         ahead = np.isnan(covariate.at(panel.ends, horizon))
         if ahead.all():
             notes.append(f"known_future {name!r} is given for none of the {horizon} coming periods")
         elif ahead.any():
             notes.append(f"known_future {name!r} is missing in {ahead.mean():.0%} of the coming periods")
-        if (covariate.starts >= panel.ends).all():
+        if np.isnan(some.known_future[name].at(some.ends - length, length)).all():
             notes.append(f"known_future {name!r} has no past, so its effect cannot be learnt; add it to the history")
     return notes
 
