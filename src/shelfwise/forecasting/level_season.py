@@ -37,7 +37,7 @@ Integers = npt.NDArray[np.int64]
 
 ROWS_PER_BLOCK: Final = 1024  # series worked on at once: their arrays stay near the processor
 SERIES_PER_GROUP: Final = 30  # a level of the hierarchy with fewer to a group has no shape of its own to lend
-DEFAULT_LEVEL_SHARE: Final = 0.35  # of Dependence, where too little is held out to choose it
+DEFAULT_LEVEL_SHARE: Final = 0.25  # of Dependence, where too little is held out to choose it
 
 
 @dataclass(frozen=True, eq=False)
