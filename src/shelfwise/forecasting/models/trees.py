@@ -54,6 +54,7 @@ TRUSTS: Final = (0.0, 0.5, 0.75, 1.0)
 FEWEST_CUTOFFS, MOST_CUTOFFS = 5, 26  # that rows come from
 WORTH_IT: Final = 0.998  # a higher trust must lose this much less: the simpler model unless it is beaten
 THREADS: Final = 1  # its threads spin while they wait: on a busy machine two took ten times as long as one
+SHORT: Final = "history too short or without sales: the base model stands alone"
 FEWEST_ROWS: Final = 2000  # fewer rows teach a tree nothing that holds
 
 
@@ -69,6 +70,8 @@ class Trees:
         Training rows (series x period) at most, at least 10,000.
     clip
         Lowest and highest multiplier, around 1: unclipped, a few series explode.
+    trust
+        Power of the learnt multiplier, 0 to 1; None chooses it on held-out windows the trees have not seen.
     half_lives, history_days, sample
         As in the base model.
 
@@ -83,6 +86,7 @@ class Trees:
     leaves: int = 31
     rows: int = 400_000
     clip: tuple[float, float] = (0.2, 4.0)
+    trust: float | None = None
     half_lives: tuple[float, ...] = (1.0, 3.0, 7.0, 14.0, 30.0, 90.0)
     history_days: int = 400
     sample: int = 2500
@@ -92,6 +96,8 @@ class Trees:
             raise ParameterError(f"half_lives must be above 0 periods, got {self.half_lives}")
         if not 0 < self.clip[0] <= 1 <= self.clip[1]:
             raise ParameterError(f"clip must be a lowest above 0 up to 1 and a highest from 1 on, got {self.clip}")
+        if self.trust is not None and not 0 <= self.trust <= 1:
+            raise ParameterError(f"trust must be from 0 to 1, got {self.trust}")
         for name, low in (("rounds", 1), ("leaves", 2), ("rows", 10_000), ("history_days", 28), ("sample", 50)):
             if getattr(self, name) < low:
                 raise ParameterError(f"{name} must be at least {low:,}, got {getattr(self, name)}")
@@ -238,11 +244,16 @@ class _Learner:
         """Return trees, how far to trust them, the widths to use with them, and a note where they stay out."""
         _lightgbm()
         backs = _cutoffs(panel, self.horizon, self.parameters.rows)
+        if self.parameters.trust is not None:
+            rows = self.rows(panel, backs) if backs else None
+            if rows is None:
+                return None, 0.0, self.fitted, SHORT
+            return self.train(rows), self.parameters.trust, self.fitted, ""
         held = [back for back in (self.horizon, 2 * self.horizon) if back + self.horizon < max(backs, default=0)]
         early = [back for back in backs if held and back >= max(held) + self.horizon]
         rows = self.rows(panel, early) if early else None
         if rows is None:
-            return None, 0.0, self.fitted, "history too short or without sales: the base model stands alone"
+            return None, 0.0, self.fitted, SHORT
         trust, tuned = self.judge(self.train(rows), panel, held)
         if not trust:
             return None, 0.0, self.fitted, "trees did not help on held-out windows: the base model stands alone"
