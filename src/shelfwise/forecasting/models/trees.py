@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -187,6 +188,21 @@ class TreesPredictor:
             for name, values in found.items():
                 factors.setdefault(name, np.ones((panel.n_series, horizon)))[rows] = values
         return factors
+
+    def shap_values(self, panel: Panel, horizon: int) -> Iterator[tuple[Integers, tuple[str, ...], Floats]]:
+        """Yield blocks of rows [n], feature names [F] and TreeSHAP values [n, H, F + 1]; nothing without trees.
+
+        Values are on the log scale, before clipping and trust; the last is what the trees say on average, and the sum
+        of all is their raw score. Source: Lundberg and others, 2020, Nature Machine Intelligence 2, tree-path-dependent.
+        """
+        if self.booster is None:
+            return
+        for rows, block in iterate_blocks(panel, self.fitted, check_horizon(horizon)):
+            parts = decompose(block, self.fitted, horizon)
+            features = build(panel.select(rows), block, parts, self.fitted, self.names, horizon)
+            flat = features.values.reshape(-1, len(features.names))
+            found = self.booster.predict(flat, pred_contrib=True, num_threads=THREADS)
+            yield rows, features.names, found.reshape(len(rows), horizon, -1)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything fitted as named arrays; the trees as LightGBM's own text."""
