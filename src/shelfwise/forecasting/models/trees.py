@@ -193,7 +193,7 @@ class TreesPredictor:
         """Yield blocks of rows [n], feature names [F] and TreeSHAP values [n, H, F + 1]; nothing without trees.
 
         Values are on the log scale, before clipping and trust; the last is what the trees say on average, and the sum
-        of all is their raw score. Source: Lundberg and others, 2020, Nature Machine Intelligence 2, tree-path-dependent.
+        of all is their raw score. Source: Lundberg and others, 2020, Nature Machine Intelligence 2.
         """
         if self.booster is None:
             return
