@@ -464,11 +464,42 @@ RECOMMENDATIONS: Final = Frame(
     key=("product", "warehouse"),
 )
 
+CONTRIBUTIONS: Final = Frame(
+    "contributions",
+    {
+        "unique_id": _text("the series' id"),
+        "ds": Column(MOMENT, meaning="the forecast period"),
+        "kind": _text("what kind of cause: level, trend, season, weekday, opening, promotion, price, event, ..."),
+        "part": _text("which one, where a kind has several; the kind elsewhere"),
+        "units": _finite,  # signed; summed over the parts of a period they are its mean
+    },
+    key=("unique_id", "ds", "kind", "part"),
+)
+
+LIFTS: Final = Frame(
+    "lifts",
+    {
+        "kind": _text("promotion, price or event"),
+        "name": _text("the covariate, with the word where it is text, or which way a price goes"),
+        "category": _optional(TEXT, "category; null: all series together"),
+        "lift": _non_negative(UNITS, "factor on demand measured in the past; null: it was never seen"),
+        "low": _non_negative(UNITS, "lower end of the factor's 80 % range"),
+        "high": _non_negative(UNITS, "upper end of the factor's 80 % range"),
+        "periods": Column(COUNT, meaning="periods of all series it was seen on"),
+        "dates": Column(COUNT, meaning="different periods it was seen on"),
+        "series": Column(COUNT, meaning="series it was seen on"),
+        "forecast_lift": _non_negative(UNITS, "factor on the forecast with it against without; null: not used"),
+        "note": _optional(TEXT, "what to know about it"),
+    },
+    key=("kind", "name", "category"),
+)
+
 ALL_FRAMES: Final[dict[str, Frame]] = {
     frame.name: frame
     for frame in (
         MOVEMENTS, PRODUCTS, WAREHOUSES, SUPPLIERS, STOCK_LEVELS, PRICES, CALENDAR_EVENTS, PURCHASE_ORDER_LINES,
         RECEIPTS, DAILY_DEMAND, PLANNING_ITEMS, PROPOSAL_LINES, SUPPLIER_ORDERS, PURCHASE_ORDER_EXPORT,
+        CONTRIBUTIONS, LIFTS,
     )
 }  # fmt: skip
 
