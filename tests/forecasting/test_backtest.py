@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.domain.errors import DataError, ModelError, ParameterError
 from shelfwise.domain.panel import Panel
-from shelfwise.forecasting.backtest import METRICS, backtest, score, windows
+from shelfwise.forecasting import catalog
+from shelfwise.forecasting.backtest import METRICS, Part, backtest, score, windows
 from shelfwise.forecasting.models.naive import SeasonalNaive
 
 
@@ -130,7 +131,9 @@ def test_a_backtest_scores_every_model_at_every_cutoff():
     assert found.scores.height == 4
     assert set(METRICS) <= set(found.scores.columns)
     assert found.scores.select(METRICS).null_count().sum_horizontal().item() == 0
-    assert found.summary().columns == ["model", "cutoffs", *METRICS, "seconds"]
+    assert found.summary().columns == [
+        "model", "cutoffs", *METRICS, "mape_left_out", "mape_left_out_share", "seconds"
+    ]  # fmt: skip
     assert found.summary()["wql"].is_sorted()
     assert said == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
@@ -163,3 +166,167 @@ def test_a_forecast_that_knows_the_truth_scores_perfectly():
     for name in ("wql", "wape", "bias", "crps", "pinball"):
         assert found[name] == pytest.approx(0.0, abs=1e-12)
     assert np.isnan(found["mase"])  # a history that repeats itself has no error to scale by
+
+
+class Broken:
+    """A model that cannot do what it was asked, from the second cutoff on or always."""
+
+    name = "broken"
+
+    def __init__(self, works_until: int = 0, error: Exception | None = None) -> None:
+        self.works_until, self.error = works_until, error or ModelError("it is broken; mend it")
+
+    def fit(self, panel):
+        if panel.lengths.max() > self.works_until:
+            raise self.error
+        return SeasonalNaive().fit(panel)
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Put a model that fails into the catalog."""
+
+    def put(**given):
+        monkeypatch.setitem(catalog.MODELS, "broken", lambda: Broken(**given))
+
+    return put
+
+
+def test_the_classes_of_the_horizon_are_scored_on_their_own_periods_alone():
+    values = counts()
+    found = backtest(panel_of(values), ("seasonal_naive",), horizon=8, n_cutoffs=1)
+    assert found.rows.select("horizon_class", "first_period", "last_period").rows() == [
+        ("all", 1, 8), ("short", 1, 2), ("medium", 3, 4), ("long", 5, 8),
+    ]  # fmt: skip
+    far = values.copy()
+    far[:, -4:] += 50.0
+    other = backtest(panel_of(far), ("seasonal_naive",), horizon=8, n_cutoffs=1)
+    near = pl.col("horizon_class").is_in(["short", "medium"])
+    assert other.rows.filter(near).drop("seconds").equals(found.rows.filter(near).drop("seconds"))
+    for name in ("all", "long"):
+        worse, better = (f.rows.filter(pl.col("horizon_class") == name)["wape"].item() for f in (other, found))
+        assert worse > better
+
+
+def test_a_class_has_the_score_that_the_whole_metric_gives_on_its_columns():
+    (window,) = windows(panel_of(counts()), 8, 1)
+    forecast = SeasonalNaive().fit(window.past).predict(window.past, 8, n_paths=50)
+    rows = backtest(panel_of(counts()), ("seasonal_naive",), horizon=8, n_cutoffs=1, n_paths=50).rows
+    long = rows.filter(pl.col("horizon_class") == "long").row(0, named=True)
+    masked = window.scored.copy()
+    masked[:, :4] = False
+    alone = score(type(window)(window.cutoff, window.past, window.actual, masked), forecast, 7)
+    for name in METRICS:
+        assert long[name] == pytest.approx(alone[name]), name
+
+
+def test_periods_without_a_sale_are_left_out_of_mape_and_counted():
+    values = counts()
+    values[:3, -7:] = 0.0
+    found = backtest(panel_of(values), ("seasonal_naive",), horizon=7, n_cutoffs=2).scores
+    first, last = found.rows(named=True)
+    assert (first["mape_left_out"], last["mape_left_out"]) == (int((values[:, -14:-7] == 0).sum()), 21)
+    assert last["mape_left_out_share"] == 0.5
+    (summary,) = backtest(panel_of(values), ("seasonal_naive",), horizon=7, n_cutoffs=2).summary().rows(named=True)
+    assert summary["mape_left_out"] == first["mape_left_out"] + 21
+    assert summary["mape_left_out_share"] == summary["mape_left_out"] / 84
+
+
+def test_mape_says_nothing_where_nothing_sold():
+    values = counts()
+    values[:, -7:] = 0.0
+    (row,) = backtest(panel_of(values), ("seasonal_naive",), horizon=7, n_cutoffs=1).scores.rows(named=True)
+    assert row["mape"] is None
+    assert row["mape_left_out_share"] == 1.0
+
+
+def test_the_summary_by_class_lists_the_whole_horizon_first_and_the_best_model_first_in_each():
+    by_class = backtest(panel_of(counts()), horizon=8, n_cutoffs=2).summary(by_class=True)
+    assert by_class["horizon_class"].unique(maintain_order=True).to_list() == ["all", "short", "medium", "long"]
+    for _, block in by_class.group_by("horizon_class"):
+        assert block["wql"].is_sorted()
+
+
+def test_a_model_that_fails_is_reported_and_the_scores_of_the_others_stand(broken):
+    alone = backtest(panel_of(counts()), ("seasonal_naive",), horizon=7, n_cutoffs=2)
+    broken()
+    found = backtest(panel_of(counts()), ("broken", "seasonal_naive"), horizon=7, n_cutoffs=2)
+    assert found.scores.drop("seconds").equals(alone.scores.drop("seconds"))
+    assert [(f.model, f.cutoff, f.reason) for f in found.failures] == [
+        ("broken", cutoff, "it is broken; mend it") for cutoff in alone.cutoffs
+    ]
+    assert found.comparison()["model"].to_list() == ["seasonal_naive"]
+
+
+def test_a_fault_of_a_library_is_named_with_its_kind(broken):
+    broken(error=ZeroDivisionError("by nothing"))
+    found = backtest(panel_of(counts()), ("broken", "seasonal_naive"), horizon=7, n_cutoffs=1)
+    assert found.failures[0].reason == "ZeroDivisionError: by nothing"
+
+
+def test_a_model_that_fails_at_one_cutoff_keeps_the_others_but_cannot_come_first(broken):
+    broken(works_until=76)
+    found = backtest(panel_of(counts()), ("broken", "base_level"), horizon=7, n_cutoffs=2)
+    assert found.scores["model"].to_list() == ["broken", "base_level", "base_level"]
+    assert found.summary()["model"].to_list() == ["base_level", "broken"]
+    assert found.comparison()["model"].to_list() == ["base_level"]
+
+
+def test_where_every_model_fails_the_first_reason_is_the_error(broken):
+    broken()
+    with pytest.raises(ModelError, match="no model could be scored; broken: it is broken; mend it"):
+        backtest(panel_of(counts()), ("broken",), horizon=7, n_cutoffs=2)
+
+
+def test_an_interruption_is_no_failure_of_a_model_and_what_was_finished_has_been_handed_out():
+    parts = []
+
+    def stop(_what, done, _of):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backtest(panel_of(counts()), horizon=7, n_cutoffs=2, progress=stop, on_part=parts.append)
+    assert [(part.model, part.cutoff) for part in parts] == [
+        ("auto", "2026-03-17"), ("seasonal_naive", "2026-03-17"), ("auto", "2026-03-24"),
+    ]  # fmt: skip
+
+
+def test_kept_parts_survive_as_bytes_and_are_not_worked_out_again(broken):
+    whole = backtest(panel_of(counts()), ("seasonal_naive",), horizon=7, n_cutoffs=2)
+    broken()  # would fail if it were asked
+    kept = {("broken", part.cutoff): Part.from_bytes(part.to_bytes()) for part in whole.parts}
+    handed = []
+    found = backtest(panel_of(counts()), ("broken",), horizon=7, n_cutoffs=2, kept=kept, on_part=handed.append)
+    assert handed == []
+    assert found.scores.drop("model").equals(whole.scores.drop("model"))
+    assert found.comparison().drop("model").equals(whole.comparison().drop("model"))
+
+
+@pytest.mark.parametrize("cut", [b"", b"no part", None])
+def test_bytes_that_are_no_part_are_refused(cut):
+    (part,) = backtest(panel_of(counts()), ("seasonal_naive",), horizon=7, n_cutoffs=1).parts
+    payload = part.to_bytes()[:-40] if cut is None else cut
+    with pytest.raises(DataError, match="stored scores cannot be read"):
+        Part.from_bytes(payload)
+
+
+def test_some_series_may_be_scored_while_the_models_learn_from_all():
+    values = counts()
+    panel = panel_of(values)
+    two = backtest(panel, ("base_level",), horizon=7, n_cutoffs=2, only=["1", "4"])
+    assert two.scores["series"].to_list() == [2, 2]
+    assert two.parts[0].ids == ("1", "4")
+    whole = {part.cutoff: part for part in backtest(panel, ("base_level",), horizon=7, n_cutoffs=2).parts}
+    for part in two.parts:
+        np.testing.assert_allclose(part.losses, whole[part.cutoff].losses[[1, 4]], rtol=1e-12)
+    with pytest.raises(DataError, match="nothing to score"):
+        backtest(panel, ("base_level",), horizon=7, n_cutoffs=2, only=["nobody"])
+
+
+def test_an_unknown_horizon_class_or_metric_is_refused_with_those_there_are():
+    found = backtest(panel_of(counts()), ("seasonal_naive",), horizon=8, n_cutoffs=1)
+    with pytest.raises(ParameterError, match="'middling' is not one of all, short, medium, long"):
+        found.comparison("middling")
+    with pytest.raises(ParameterError, match="metrics are wql, wape"):
+        found.chart("beauty")

@@ -24,6 +24,30 @@ def test_bias_is_above_zero_where_too_much_is_forecast():
     assert metrics.bias(ACTUAL, ACTUAL + 1, ALL) > 0 > metrics.bias(ACTUAL, ACTUAL - 1, ALL)
 
 
+def test_mape_leaves_out_periods_without_a_sale_and_counts_them():
+    found, left_out = metrics.mape(ACTUAL, MEAN, ALL)
+    assert found == pytest.approx((1 / 2 + 1 / 4 + 6 / 10) / 3)
+    assert left_out == 1
+    unscored = np.array([[True, True], [False, True]])
+    assert metrics.mape(ACTUAL, MEAN, unscored) == (pytest.approx(found), 0)
+    nothing, left_out = metrics.mape(np.zeros((2, 2)), MEAN, ALL)
+    assert np.isnan(nothing)
+    assert left_out == 4
+
+
+def test_mape_divides_returns_by_their_size():
+    assert metrics.mape(np.array([[-4.0]]), np.array([[-3.0]]), np.array([[True]])) == (0.25, 0)
+
+
+def test_losses_by_cell_add_up_to_the_metrics():
+    quantiles = np.repeat(MEAN[:, :, None], 3, axis=2) + np.array([-1.0, 0.0, 1.0])
+    losses = metrics.quantile_losses(ACTUAL, quantiles, LEVELS, LAST_LEFT_OUT)
+    assert losses[1, 1] == 0
+    units = np.abs(ACTUAL[LAST_LEFT_OUT]).sum()
+    assert losses.sum() / units == pytest.approx(metrics.wql(ACTUAL, quantiles, LEVELS, LAST_LEFT_OUT))
+    assert losses.sum() / 2 / 3 == pytest.approx(metrics.pinball(ACTUAL, quantiles, LEVELS, LAST_LEFT_OUT))
+
+
 def test_what_is_not_scored_does_not_matter():
     poisoned, paths = ACTUAL.copy(), np.repeat(MEAN[:, None, :], 6, axis=1)
     poisoned[1, 1] = 1e12
@@ -34,6 +58,7 @@ def test_what_is_not_scored_does_not_matter():
             (
                 metrics.wape(y, MEAN, LAST_LEFT_OUT),
                 metrics.bias(y, MEAN, LAST_LEFT_OUT),
+                metrics.mape(y, MEAN, LAST_LEFT_OUT)[0],
                 metrics.mase(y, MEAN, LAST_LEFT_OUT, scale),
                 metrics.rmsse(y, MEAN, LAST_LEFT_OUT, scale),
                 metrics.pinball(y, quantiles, LEVELS, LAST_LEFT_OUT),

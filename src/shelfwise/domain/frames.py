@@ -464,6 +464,19 @@ RECOMMENDATIONS: Final = Frame(
     key=("product", "warehouse"),
 )
 
+BACKTEST_SCORES: Final = Frame(
+    "backtest_scores",
+    {
+        "model": _text("name of the model"),
+        "cutoff": _text("label of the last period the model saw"),
+        "horizon_class": _one_of(("all", "short", "medium", "long"), "part of the horizon that is scored"),
+        "first_period": Column(COUNT, meaning="its first period, counted from 1"),
+        "last_period": Column(COUNT, meaning="its last period"),
+        "score": _optional(UNITS, "value of one metric; null: nothing to score"),
+    },
+    key=("model", "cutoff", "horizon_class"),
+)
+
 CONTRIBUTIONS: Final = Frame(
     "contributions",
     {

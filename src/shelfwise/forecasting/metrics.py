@@ -29,6 +29,24 @@ def wape(actual: Floats, mean: Floats, scored: Flags) -> float:
     return _ratio(np.abs(y - mean[scored]).sum(), np.abs(y).sum())
 
 
+def mape(actual: Floats, mean: Floats, scored: Flags) -> tuple[float, int]:
+    """Return the mean absolute percentage error, and how many scored cells it leaves out.
+
+    mean of |y - mean| / |y| over scored cells with y other than 0; a period in which nothing sold has no percentage,
+    so those are left out and counted. Source: Hyndman and Koehler, 2006, International Journal of Forecasting 22(4),
+    which says why not to choose models by it.
+
+    >>> mape(np.array([[2.0, 0.0, 4.0]]), np.array([[3.0, 1.0, 3.0]]), np.array([[True, True, True]]))
+    (0.375, 1)
+    """
+    sold = scored & (actual != 0)
+    left_out = int(scored.sum() - sold.sum())
+    if not sold.any():
+        return float("nan"), left_out
+    y = actual[sold]
+    return float((np.abs(y - mean[sold]) / np.abs(y)).mean()), left_out
+
+
 def bias(actual: Floats, mean: Floats, scored: Flags) -> float:
     """Return sum (mean - y) / sum |y|: above zero where too much is forecast."""
     y = actual[scored]
@@ -98,9 +116,22 @@ def pinball(actual: Floats, quantiles: Floats, levels: Floats, scored: Flags) ->
 
 
 def _pinball_cells(y: Floats, q: Floats, levels: Floats) -> Floats:
-    """Return losses [cells, Q]."""
-    gap = y[:, None] - q
+    """Return losses [..., Q] of outcomes [...] and quantiles [..., Q]."""
+    gap = y[..., None] - q
     losses: Floats = np.maximum(levels * gap, (levels - 1.0) * gap)
+    return losses
+
+
+def quantile_losses(actual: Floats, quantiles: Floats, levels: Floats, scored: Flags) -> Floats:
+    """Return [N, H] twice the pinball loss, averaged over levels, in units; 0 where a cell is not scored.
+
+    Summed and divided by the units sold, they are the weighted quantile loss of any part of the cells.
+
+    >>> quantile_losses(np.array([[2.0]]), np.array([[[3.0]]]), np.array([0.5]), np.array([[True]])).tolist()
+    [[1.0]]
+    """
+    losses: Floats = np.zeros(actual.shape)
+    losses[scored] = 2.0 * _pinball_cells(actual[scored], quantiles[scored], levels).mean(axis=-1)
     return losses
 
 
@@ -153,20 +184,22 @@ def pit_share(below: Floats, up_to: Floats, low_level: float, high_level: float)
 
 
 def crps(actual: Floats, paths: Floats, scored: Flags) -> float:
-    """Return the mean continuous ranked probability score of the paths [N, S, H], in units.
+    """Return the mean continuous ranked probability score of the paths [N, S, H], in units; see `crps_cells`."""
+    return float(crps_cells(actual, paths, scored)[scored].mean()) if scored.any() else float("nan")
+
+
+def crps_cells(actual: Floats, paths: Floats, scored: Flags) -> Floats:
+    """Return [N, H] the continuous ranked probability score of each cell, in units; 0 where a cell is not scored.
 
     CRPS = mean |x_s - y| - 1/2 mean |x_s - x_s'|, by the sorted-sample form. Source: Gneiting and Raftery, 2007,
     JASA 102(477), equation 20.
     """
-    if not scored.any():
-        return float("nan")
     n_paths = paths.shape[1]
     weight = (2.0 * np.arange(1, n_paths + 1) - n_paths - 1.0) / n_paths**2  # [S]
-    total = 0.0
+    found: Floats = np.zeros(actual.shape)
     for row in range(paths.shape[0]):
         keep = scored[row]
         if keep.any():
             ordered = np.sort(paths[row][:, keep].astype(np.float64), axis=0)  # [S, cells]
-            spread = weight @ ordered
-            total += float((np.abs(ordered - actual[row, keep]).mean(axis=0) - spread).sum())
-    return total / float(scored.sum())
+            found[row, keep] = np.abs(ordered - actual[row, keep]).mean(axis=0) - weight @ ordered
+    return found
