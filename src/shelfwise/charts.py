@@ -2,8 +2,9 @@
 
 A chart is one column 480 units wide that scales with its place (``viewBox``), so that it is read on a telephone and
 does not grow beyond 720 pixels. Text and lines take the colour of the text around them (``currentColor``), and a file
-by itself follows the reader's light or dark scheme. The two colours of marks keep a contrast of at least 3 on white
-and on black, and no meaning hangs on colour alone. A title and a description say in words what is drawn.
+by itself follows the reader's light or dark scheme. Inside a page, whose scheme is not known here, the two colours of
+marks keep a contrast of at least 3 on white and on black. No meaning hangs on colour alone. A title and a description
+say in words what is drawn.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.frames import BACKTEST_SCORES
 
 WIDTH: Final = 480
-_NAMES: Final = 124  # room for the names at the left
+_NAMES: Final = 132  # room for the names at the left
+_MARGIN: Final = 10
 _VALUES: Final = 56  # room for the values at the right
 _LEFT, _RIGHT = _NAMES + 8, WIDTH - _VALUES - 8
 _LONGEST_NAME: Final = 17
@@ -30,14 +32,16 @@ _DOT_STEP: Final = 7
 
 BEST_COLOUR: Final = "#0b7d74"
 OTHER_COLOUR: Final = "#8a6d1f"
+BEST_IN_THE_DARK: Final = "#3cc8bc"
+OTHER_IN_THE_DARK: Final = "#d0a94a"
 
-_STYLE: Final = """
+_STYLE = """
 svg:root { color-scheme: light dark; }
 .shelfwise-chart { display: block; width: 100%; max-width: 720px; height: auto; margin: 0 auto; }
-.shelfwise-chart text { fill: currentColor; font: 13px system-ui, "Segoe UI", "DejaVu Sans", Arial, sans-serif; }
+.shelfwise-chart text { fill: currentColor; font: 14px system-ui, "Segoe UI", "DejaVu Sans", Arial, sans-serif; }
 .shelfwise-chart .title { font-size: 17px; font-weight: 600; }
 .shelfwise-chart .head { font-weight: 600; }
-.shelfwise-chart .note { font-size: 12px; }
+.shelfwise-chart .note { font-size: 13px; }
 .shelfwise-chart .value { font-variant-numeric: tabular-nums; }
 .shelfwise-chart .line { stroke: currentColor; stroke-width: 1; fill: none; opacity: .28; }
 .shelfwise-chart .trail { stroke-width: 1.2; fill: none; opacity: .65; }
@@ -45,7 +49,17 @@ svg:root { color-scheme: light dark; }
 .shelfwise-chart .best { fill: COLOUR_BEST; stroke: COLOUR_BEST; }
 .shelfwise-chart .other { fill: COLOUR_OTHER; stroke: COLOUR_OTHER; }
 .shelfwise-chart text.best { stroke: none; font-weight: 600; fill: currentColor; }
-""".replace("COLOUR_BEST", BEST_COLOUR).replace("COLOUR_OTHER", OTHER_COLOUR)
+@media (prefers-color-scheme: dark) {
+  svg:root .best { fill: DARK_BEST; stroke: DARK_BEST; }
+  svg:root .other { fill: DARK_OTHER; stroke: DARK_OTHER; }
+  svg:root text.best { stroke: none; fill: currentColor; }
+}
+"""
+for _word, _colour in (
+    ("COLOUR_BEST", BEST_COLOUR), ("COLOUR_OTHER", OTHER_COLOUR),
+    ("DARK_BEST", BEST_IN_THE_DARK), ("DARK_OTHER", OTHER_IN_THE_DARK),
+):  # fmt: skip
+    _STYLE = _STYLE.replace(_word, _colour)
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,8 @@ def scores(rows: pl.DataFrame, metric: str, *, title: str, period: str = "day") 
     """Draw a metric of a backtest: a block for the whole horizon and each horizon class, a row for each model.
 
     In a row every cutoff is a dot, the oldest on top and the newest below, and the bar is their mean. The models stand
-    in the order of their mean over the whole horizon, the best first; all blocks share one scale that begins at 0.
+    in the order of their mean over the whole horizon, the best first; the best of each block is in bold. All blocks
+    share one scale that begins at 0.
 
     Parameters
     ----------
@@ -107,14 +122,15 @@ def scores(rows: pl.DataFrame, metric: str, *, title: str, period: str = "day") 
     for name, first, last in blocks:
         block = scored.filter(pl.col("horizon_class") == name)
         parts += [_text(0, y + 14, _heads(name, first, last, period), "head")]
+        first_here = _in_order(block)[:1]
         top = y + 24
         bottom = top + row_height * len(models)
         parts += [_line(scale.at(tick), top, scale.at(tick), bottom) for tick in scale.ticks]
         for number, model in enumerate(models):
             cells = dict(block.filter(pl.col("model") == model).select("cutoff", "score").iter_rows())
-            kind = "best" if number == 0 else "other"
+            kind = "best" if model in first_here else "other"
             parts += _row(model, cells, cutoffs, scale, top + row_height * number, row_height, kind)
-        parts += [_text(scale.at(tick), bottom + 15, _number(tick), "note value", "middle") for tick in scale.ticks]
+        parts += [_text(scale.at(tick), bottom + 16, f"{tick:g}", "note value", "middle") for tick in scale.ticks]
         y = bottom + 34
     return _document(parts, y - 8, title, _description(rows, metric, models, cutoffs, period))
 
@@ -122,6 +138,7 @@ def scores(rows: pl.DataFrame, metric: str, *, title: str, period: str = "day") 
 def _in_order(rows: pl.DataFrame) -> list[str]:
     """Return the models, those with every cutoff first, by their mean over the whole horizon."""
     whole = rows.filter(pl.col("horizon_class") == "all") if (rows["horizon_class"] == "all").any() else rows
+    whole = whole.filter(pl.col("score").is_not_null())
     means = whole.group_by("model").agg(pl.col("score").mean(), missing=-pl.col("score").count().cast(pl.Int64))
     lost = [model for model in rows["model"].unique(maintain_order=True) if model not in means["model"]]
     return [*means.sort("missing", "score", "model", nulls_last=True)["model"], *lost]
@@ -129,21 +146,22 @@ def _in_order(rows: pl.DataFrame) -> list[str]:
 
 def _heading(title: str, metric: str, cutoffs: list[str]) -> tuple[list[str], float]:
     """Return title and key, and where the first block begins."""
-    parts = [_text(0, 18, title, "title")]
     if len(cutoffs) == 1:
-        lines = [f"{metric}, smaller is better; the bar is the score at cutoff {cutoffs[0]}."]
+        lines = [f"{metric}, smaller is better, the best in bold.", f"One cutoff: {cutoffs[0]}."]
     else:
         lines = [
-            f"{metric}, smaller is better; the bar is the mean of {len(cutoffs)} cutoffs.",
-            f"Dots, from top to bottom: {cutoffs[0]} to {cutoffs[-1]}.",
+            f"{metric}, smaller is better, the best in bold. Bar and number: the mean.",
+            f"Dots: {len(cutoffs)} cutoffs, from {cutoffs[0]} on top to {cutoffs[-1]} below.",
         ]
-    parts += [_text(0, 38 + 17 * number, line, "note") for number, line in enumerate(lines)]
-    return parts, 38 + 17 * len(lines)
+    parts = [_text(0, 22, title, "title")]
+    parts += [_text(0, 43 + 17 * number, line, "note") for number, line in enumerate(lines)]
+    return parts, 43 + 17 * len(lines)
 
 
 def _row(
     model: str, cells: dict[str, float], cutoffs: list[str], scale: _Scale, top: float, height: float, kind: str
 ) -> list[str]:
+    """Return the marks of one model in one block; ``kind`` is ``best`` or ``other``."""
     middle = top + height / 2
     shown = words.shortened(model, _LONGEST_NAME)
     parts = [_text(_NAMES, middle + 4.5, shown, "best" if kind == "best" else "", "end")]
@@ -199,8 +217,9 @@ def _description(rows: pl.DataFrame, metric: str, models: list[str], cutoffs: li
 
 def _document(parts: list[str], height: float, title: str, description: str) -> str:
     body = "\n".join(parts)
+    box = f"{-_MARGIN} 0 {WIDTH + 2 * _MARGIN} {height:.0f}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="shelfwise-chart" viewBox="0 0 {WIDTH} {height:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="shelfwise-chart" viewBox="{box}" '
         f'role="img" aria-label={quoteattr(title)}>\n<title>{escape(title)}</title>\n'
         f"<desc>{escape(description)}</desc>\n<style>{_STYLE}</style>\n{body}\n</svg>\n"
     )
@@ -241,8 +260,8 @@ def _number(value: float | None) -> str:
     """Write a score with three digits.
 
     >>> _number(0.7184), _number(12.34), _number(0.2), _number(None)
-    ('0.718', '12.3', '0.2', 'no score')
+    ('0.718', '12.3', '0.200', 'no score')
     """
     if value is None:
         return "no score"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
