@@ -343,13 +343,24 @@ def test_a_censored_run_of_zeros_does_not_lower_the_level_and_a_sold_out_one_doe
     assert level["zeros"] < 0.5 * level["truth"]
 
 
-def test_values_of_censored_and_unrecorded_periods_do_not_matter(model):
+def test_a_period_without_stock_says_no_more_than_one_never_recorded(model):
     values = counts(4, 90)
     flags = np.ones(values.shape, dtype=bool)
     flags[:, 50:60] = False
-    other = values.copy()
-    other[:, 50:60] = 777.0
-    same(forecast_of(model, panel_of(values, available=flags)), forecast_of(model, panel_of(other, available=flags)))
+    empty, unknown = values.copy(), values.copy()
+    empty[:, 50:60], unknown[:, 50:60] = 0.0, NAN
+    same(forecast_of(model, panel_of(empty, available=flags)), forecast_of(model, panel_of(unknown, available=flags)))
+
+
+def test_latest_periods_that_sold_out_at_many_units_do_not_lower_a_forecast(model):
+    values = counts(4, 90)
+    flags = np.ones(values.shape, dtype=bool)
+    flags[:, 80:] = False
+    means = []
+    for sold in (0.0, 40.0):
+        values[:, 80:] = sold
+        means.append(forecast_of(model, panel_of(values, available=flags)).mean().sum(axis=1))
+    assert (means[1] >= means[0]).all()
 
 
 def test_a_shared_covariate_says_the_same_as_one_for_each_series(model):

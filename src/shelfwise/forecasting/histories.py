@@ -2,7 +2,8 @@
 
 Periods in which nothing was recorded or nothing was on sale are not zeros. Models that read a season need every period
 in its place, so such periods are filled with the series' own level and season there; models that only look from sale
-to sale get the history without them. Functions work on one history [T], so that a series' answer is its own.
+to sale get the history without them. A period that sold out is neither: it counts with what was expected given what
+sold (`censoring`). Functions work on one history [T], so that a series' answer is its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from shelfwise.forecasting.censoring import mean_above
 from shelfwise.forecasting.seasonality import FLOOR, moving_level
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -19,6 +21,7 @@ Flags = npt.NDArray[np.bool_]
 
 LEAN: Final = 2.0  # seasons of average demand that an own season leans on
 SPAN: Final = (8, 56)  # periods, at least and at most, over which a level is read: two seasons where that lies between
+ROUNDS: Final = 6  # times that the demand of sold-out periods is expected with the last answer in place
 
 
 def seasonal_shape(values: Floats, seen: Flags, season: int) -> Floats:
@@ -82,3 +85,31 @@ def filled(values: Floats, seen: Flags, season: int) -> Floats:
     if seen.all():
         return values
     return np.where(seen, values, expected(values, seen, season))
+
+
+def at_least(values: Floats, seen: Flags, sold: Floats, season: int, noise: float, *, is_count: bool) -> Floats:
+    """Return the history [T] with E[D | D >= sold] in the periods that sold out, around the series' level and season.
+
+    Parameters
+    ----------
+    seen
+        [T] periods whose values are demand; those that sold out are not among them.
+    sold
+        [T] units sold in the periods that sold out, zero elsewhere.
+    noise
+        Variance over mean of demand.
+
+    >>> history, out = np.full(20, 4.0), np.arange(20) == 9
+    >>> at_least(np.where(out, 0.0, history), ~out, np.where(out, 5.0, 0.0), 1, 1.0, is_count=True)[8:10].round(
+    ...     1
+    ... ).tolist()
+    [4.0, 6.2]
+    """
+    out = sold > 0
+    if not out.any():
+        return values
+    found = np.where(out, sold, values)
+    spread = np.full(int(out.sum()), noise)
+    for _ in range(ROUNDS):
+        found[out] = mean_above(expected(found, seen | out, season)[out], spread, sold[out], is_count)[0]
+    return found

@@ -24,7 +24,7 @@ from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.held_out import sample_of
-from shelfwise.forecasting.histories import expected, filled
+from shelfwise.forecasting.histories import at_least, expected, filled
 from shelfwise.forecasting.level_season import DEFAULT_LEVEL_SHARE, Groups
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -136,7 +136,7 @@ class Common:
         level, noise = np.full(pool.n_series, np.nan), np.full(pool.n_series, np.nan)
         errors = np.full((pool.n_series, held), np.nan)  # [n, held] in deviations
         for row in range(pool.n_series):
-            values, seen = _history(pool, row, None)
+            values, seen, _ = _history(pool, row, None)
             if not seen.any():
                 continue
             level[row] = values[seen].mean()
@@ -212,7 +212,9 @@ class LocalPredictor:
         codes = self.common.groups.codes(panel)
         for row, unique_id in enumerate(panel.ids.to_list()):
             level, noise = float(self.common.level[codes[row]]), float(self.common.noise[codes[row]])
-            values, seen = _history(panel, row, self.model.longest)
+            values, seen, sold = _history(panel, row, self.model.longest)
+            values = at_least(values, seen, sold, self.common.freq.season, noise, is_count=self.common.is_count)
+            seen = seen | (sold > 0)
             mean[row], variance[row] = self._one(values, seen, horizon, level, noise, str(unique_id), told)
         if "open" in panel.known_future:
             opened = panel.known_future["open"].at(panel.ends, horizon)
@@ -322,21 +324,23 @@ def _unused(panel: Panel) -> tuple[str, ...]:
     return (f"covariates not used by this model: {', '.join(unused)}",) if unused else ()
 
 
-def _history(panel: Panel, row: int, longest: int | None) -> tuple[Floats, Flags]:
-    """Return values [T] of zero or more and which were seen, from the first seen period on."""
+def _history(panel: Panel, row: int, longest: int | None) -> tuple[Floats, Flags, Floats]:
+    """Return values [T] of zero or more, which were seen, and what sold where it sold out, from the first known on."""
     cells = slice(int(panel.offsets[row]), int(panel.offsets[row + 1]))
     values = panel.values[cells].astype(np.float64)
-    seen = ~np.isnan(values)
-    if panel.available is not None:
-        seen &= panel.available[cells]
+    recorded = ~np.isnan(values)
     if "open" in panel.known_future:
         opened = panel.known_future["open"].select(np.array([row])).at(panel.starts[row : row + 1], len(values))[0]
-        seen &= ~(opened <= 0)
+        recorded &= ~(opened <= 0)
+    values = np.where(recorded, np.maximum(np.nan_to_num(values), 0.0), 0.0)
+    seen = recorded if panel.available is None else recorded & panel.available[cells]
+    sold = np.where(recorded & ~seen, values, 0.0)
     if longest is not None:
-        values, seen = values[-longest:], seen[-longest:]
-    first = int(seen.argmax()) if seen.any() else len(seen)
-    values, seen = values[first:], seen[first:]
-    return np.where(seen, np.maximum(np.nan_to_num(values), 0.0), 0.0), seen
+        values, seen, sold = values[-longest:], seen[-longest:], sold[-longest:]
+    known = seen | (sold > 0)
+    first = int(known.argmax()) if known.any() else len(known)
+    values, seen, sold = values[first:], seen[first:], sold[first:]
+    return np.where(seen, values, 0.0), seen, sold
 
 
 def _noise(values: Floats, means: Floats, prior: float, lean: float) -> float:

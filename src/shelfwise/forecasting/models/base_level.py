@@ -2,7 +2,8 @@
 
 Shapes (time of day, weekday, year) and the lift of known-ahead flags such as promotions are shrunk to the category's;
 the mix of decayed means, the strength of the yearly shape, the width of the noise and how errors persist are chosen on
-held-out windows of the panel it is fitted on. Censored and missing periods weigh nothing.
+held-out windows of the panel it is fitted on. Missing periods and those without stock weigh nothing; a period that sold
+out counts with what was expected of it, given what sold (`censoring`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.held_out import choose, sample_of
 from shelfwise.forecasting.level_season import (
@@ -73,6 +75,7 @@ class BaseLevel:
 
     def fit(self, panel: Panel) -> BaseLevelPredictor:
         """Return a predictor with shapes, mix, widths and persistence measured on ``panel``."""
+        panel = bounded(panel)
         pool = sample_of(panel, self.sample)
         groups = Groups.of(pool)
         start = Fitted.default(pool, self.half_lives, self.history_days, groups)
@@ -97,6 +100,7 @@ class BaseLevelPredictor:
         check_horizon(horizon)
         if panel.freq != self.fitted.freq:
             raise ModelError(f"fitted on periods of {self.fitted.freq}, asked for {panel.freq}; fit on such a panel")
+        panel = bounded(panel, self.fitted)
         mean = np.empty((panel.n_series, horizon))
         variance = np.empty((panel.n_series, horizon))
 
@@ -123,6 +127,7 @@ class BaseLevelPredictor:
         flag are factors around 1.
         """
         check_horizon(horizon)
+        panel = bounded(panel, self.fitted)
         factors: dict[str, Floats] = {}
         for rows, block in iterate_blocks(panel, self.fitted, horizon):
             parts = decompose(block, self.fitted, horizon)

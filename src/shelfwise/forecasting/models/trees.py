@@ -21,6 +21,7 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.features import FeatureNames, build
 from shelfwise.forecasting.held_out import (
@@ -111,6 +112,7 @@ class Trees:
         Where LightGBM cannot be loaded, the history is too short, or the trees do not help on windows they have not
         seen, the predictor is the base model alone and its notes say so.
         """
+        panel = bounded(panel)
         pool = sample_of(panel, self.sample)
         groups = Groups.of(pool)
         fitted = choose(pool, groups, Fitted.default(pool, self.half_lives, self.history_days, groups), 3)
@@ -156,6 +158,7 @@ class TreesPredictor:
         check_horizon(horizon)
         if panel.freq != self.fitted.freq:
             raise ModelError(f"fitted on periods of {self.fitted.freq}, asked for {panel.freq}; fit on such a panel")
+        panel = bounded(panel, self.fitted)
         mean = np.empty((panel.n_series, horizon))
         variance = np.empty((panel.n_series, horizon))
         for rows, block in iterate_blocks(panel, self.fitted, horizon):
@@ -178,6 +181,7 @@ class TreesPredictor:
         ``level`` is in units per period, the others are factors around 1; ``learnt`` is what the trees multiply by.
         """
         check_horizon(horizon)
+        panel = bounded(panel, self.fitted)
         factors: dict[str, Floats] = {}
         for rows, block in iterate_blocks(panel, self.fitted, horizon):
             parts = decompose(block, self.fitted, horizon)
