@@ -123,7 +123,43 @@ def test_a_covariate_without_a_past_or_a_whole_future_is_noted():
     notes = sw.forecast(history, horizon=14, known_future=week, model="base_level").provenance.notes
     assert "known_future 'promotion' is missing in 50% of the coming periods" in notes
     assert any("'promotion' has no past" in note for note in notes)
-    whole = history.with_columns(promotion=pl.lit(0.0))
+    whole = history.with_columns(promotion=pl.Series([float(n % 9 == 0) for n in range(60)]))
     ahead = pl.DataFrame({"ds": [days[-1] + dt.timedelta(days=n) for n in range(1, 15)], "promotion": [1.0] * 14})
     told = sw.forecast(whole, horizon=14, known_future=ahead, model="base_level").provenance.notes
     assert not any("known_future" in note for note in told)
+
+
+def test_an_event_that_no_history_has_is_noted_and_assumed_to_do_nothing():
+    days = [dt.date(2026, 1, 1) + dt.timedelta(days=n) for n in range(60)]
+    history = pl.DataFrame({"unique_id": "a", "ds": days, "y": [float(3 + n % 5) for n in range(60)]})
+    known = {"promotion": [1.0] * 14, "event": ["fair"] * 7 + ["none"] * 7}
+    ahead = pl.DataFrame({"ds": [days[-1] + dt.timedelta(days=n) for n in range(1, 15)], **known})
+    never = history.with_columns(promotion=pl.lit(0.0), event=pl.lit("none"))
+    made = sw.forecast(never, horizon=14, known_future=ahead)
+    assert any("'promotion' is up in coming periods and never was" in note for note in made.provenance.notes)
+    assert any("'event' says 'fair' ahead, which no history has" in note for note in made.provenance.notes)
+    calm = ahead.with_columns(promotion=pl.lit(0.0), event=pl.lit("none"))
+    np.testing.assert_allclose(made.mean(), sw.forecast(never, horizon=14, known_future=calm).mean())
+    rows = sw.lifts(never, horizon=14, known_future=ahead, model="base_level")
+    assert rows.filter(pl.col("name") == "promotion")["note"].to_list() == [
+        "never seen, so its effect cannot be learnt and none is assumed"
+    ]
+
+
+def test_a_forecast_is_explained_from_a_frame_and_adds_up():
+    days = [dt.date(2026, 1, 1) + dt.timedelta(days=n) for n in range(120)]
+    promoted = [float(n % 17 == 0) for n in range(120)]
+    units = [round(5 + 4 * up + (day.weekday() == 5)) for up, day in zip(promoted, days, strict=True)]
+    history = pl.DataFrame({"unique_id": "a", "ds": days, "y": [float(u) for u in units], "promotion": promoted})
+    ahead = pl.DataFrame({"ds": [days[-1] + dt.timedelta(days=n) for n in range(1, 8)], "promotion": [0.0] * 6 + [1.0]})
+    made_of = sw.explain(history, horizon=7, known_future=ahead, model="base_level")
+    mean = sw.forecast(history, horizon=7, known_future=ahead, model="base_level").mean()
+    frame = made_of.to_frame()
+    np.testing.assert_allclose(frame.group_by("ds", maintain_order=True).agg(pl.col("units").sum())["units"], mean[0])
+    promotion = frame.filter(pl.col("kind") == "promotion")["units"].to_list()
+    assert promotion[:6] == [0.0] * 6
+    assert promotion[6] > 1.5
+    row = sw.lifts(history, horizon=7, known_future=ahead, model="base_level").row(0, named=True)
+    assert (row["kind"], row["periods"], row["dates"], row["series"]) == ("promotion", 8, 8, 1)
+    assert row["low"] < row["lift"] < row["high"]
+    assert row["forecast_lift"] > 1.3

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from shelfwise.domain.errors import ShelfwiseError
     from shelfwise.domain.forecast import Forecast
     from shelfwise.domain.panel import Panel
-    from shelfwise.library import Store, backtest, forecast
+    from shelfwise.library import Store, backtest, explain, forecast, lifts
 
 __version__ = "0.1.0"
 
-__all__ = ["Forecast", "Panel", "ShelfwiseError", "Store", "__version__", "backtest", "forecast"]
+__all__ = ["Forecast", "Panel", "ShelfwiseError", "Store", "__version__", "backtest", "explain", "forecast", "lifts"]
 
 _HOME: Final = {
     "Forecast": "shelfwise.domain.forecast",
@@ -24,7 +24,9 @@ _HOME: Final = {
     "ShelfwiseError": "shelfwise.domain.errors",
     "Store": "shelfwise.library",
     "backtest": "shelfwise.library",
+    "explain": "shelfwise.library",
     "forecast": "shelfwise.library",
+    "lifts": "shelfwise.library",
 }
 
 

@@ -22,6 +22,10 @@ from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.backtest import Backtest
 from shelfwise.forecasting.backtest import backtest as run_backtest
 from shelfwise.forecasting.catalog import estimator
+from shelfwise.forecasting.explain import Contributions
+from shelfwise.forecasting.explain import explain as explain_forecast
+from shelfwise.forecasting.lifts import lifts as measure_lifts
+from shelfwise.forecasting.lifts import unseen
 from shelfwise.services import (
     catalogue,
     decisions,
@@ -121,6 +125,8 @@ def _gaps_in_covariates(panel: Panel, horizon: int) -> list[str]:
             notes.append(f"known_future {name!r} is missing in {ahead.mean():.0%} of the coming periods")
         if np.isnan(some.known_future[name].at(some.ends - length, length)).all():
             notes.append(f"known_future {name!r} has no past, so its effect cannot be learnt; add it to the history")
+        else:
+            notes += unseen(panel, horizon, name)
     return notes
 
 
@@ -166,6 +172,68 @@ def backtest(
     return run_backtest(
         panel, list(models), horizon=horizon, n_cutoffs=n_cutoffs, step=step, n_paths=n_paths, seed=seed
     )
+
+
+def explain(
+    history: Any,
+    horizon: int = 28,
+    freq: str = "1d",
+    known_future: Any = None,
+    past_only: Sequence[str] | None = None,
+    static: Any = None,
+    model: str = "auto",
+) -> Contributions:
+    """Say what each forecast is made of: signed units per period for level, trend, season, promotion, price, ...
+
+    Parameters
+    ----------
+    history, horizon, freq, known_future, past_only, static, model
+        As in `forecast`.
+
+    Returns
+    -------
+    Contributions
+        ``.to_frame()`` has one row for each series, period and part; over the parts of a period ``units`` add up to
+        the mean of `forecast`.
+
+    >>> from datetime import date, timedelta
+    >>> days = [date(2026, 1, 1) + timedelta(days=n) for n in range(84)]
+    >>> history = {"unique_id": ["beans"] * 84, "ds": days, "y": [9.0 if d.weekday() == 5 else 4.0 for d in days]}
+    >>> made_of = explain(history, horizon=7, model="base_level")
+    >>> [part.name for part in made_of.parts]
+    ['level', 'trend', 'weekday']
+    >>> made = forecast(history, horizon=7, model="base_level")
+    >>> bool(np.allclose(made_of.units.sum(axis=2), made.mean()))
+    True
+    """
+    panel = _panel(history, freq, known_future, past_only, static)
+    return explain_forecast(estimator(model).fit(panel), panel, horizon)
+
+
+def lifts(
+    history: Any,
+    horizon: int = 28,
+    freq: str = "1d",
+    known_future: Any = None,
+    past_only: Sequence[str] | None = None,
+    static: Any = None,
+    model: str = "auto",
+) -> pl.DataFrame:
+    """Return by which factor promotions, events and price changes move demand, in the past and in the forecast.
+
+    Parameters
+    ----------
+    history, horizon, freq, known_future, past_only, static, model
+        As in `forecast`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each event, and for each event and category: ``lift`` with its 80 % range ``low`` to ``high``, on
+        how many ``periods``, ``dates`` and ``series`` it was seen, and ``forecast_lift``, what the model makes of it.
+    """
+    panel = _panel(history, freq, known_future, past_only, static)
+    return measure_lifts(estimator(model).fit(panel), panel, horizon)
 
 
 def _panel(history: Any, freq: str, known_future: Any, past_only: Sequence[str] | None, static: Any) -> Panel:
