@@ -41,7 +41,7 @@ test-full:  ## test, with torch on CPU, ray, browser, soak and nightly tests as 
 	$(PYTEST) -m "" $(ARGS)
 
 bench:  ## run every measurement of bench/ with its defaults (one of them: .venv/bin/python bench/NAME.py --help)
-	@bash scripts/bootstrap.sh test
+	@bash scripts/bootstrap.sh bench
 	@set -e; for script in bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script" $(ARGS); done
 
 lock:  ## rewrite requirements/*.lock after a change in pyproject.toml (UPGRADE=1 takes newer versions too)
@@ -50,8 +50,10 @@ lock:  ## rewrite requirements/*.lock after a change in pyproject.toml (UPGRADE=
 	$(COMPILE) pyproject.toml requirements/build.in -o requirements/core.lock
 	$(COMPILE) pyproject.toml requirements/build.in --extra classic --extra test \
 		-c requirements/core.lock -o requirements/test.lock
-	$(COMPILE) pyproject.toml requirements/build.in requirements/deep.in --extra classic --extra test --extra scale \
-		-c requirements/test.lock -o requirements/full.lock
+	$(COMPILE) pyproject.toml requirements/build.in --extra classic --extra test --extra bench \
+		-c requirements/test.lock -o requirements/bench.lock
+	$(COMPILE) pyproject.toml requirements/build.in requirements/deep.in --extra classic --extra test --extra bench \
+		--extra scale -c requirements/bench.lock -o requirements/full.lock
 
 clean:  ## remove the environment, caches and build results; your data and orders stay
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv from hash-checked pins and installs Shelfwise into it, in place.
 #
-#   scripts/bootstrap.sh [core|test|full]      core: to run it; test: to change it; full: with ray and torch on CPU
+#   scripts/bootstrap.sh [core|test|bench|full]  core: to run it; test: to change it; bench: to measure; full: ray, torch too
 #
 # A second run with nothing changed does nothing. An environment made for a bigger set is never cut down to a smaller.
 #   PYTHON                  the interpreter to use (default: the first of python3.11, 3.12, 3.13, python3 that fits)
@@ -31,7 +31,8 @@ rank() {
     case $1 in
     core) echo 1 ;;
     test) echo 2 ;;
-    full) echo 3 ;;
+    bench) echo 3 ;;
+    full) echo 4 ;;
     *) echo 0 ;;
     esac
 }
@@ -44,7 +45,7 @@ digest() { # of what the named set is made from; the folder is in it because an 
 }
 
 wanted=${1:-core}
-[ "$(rank "$wanted")" -gt 0 ] || die "unknown set '$wanted'; use core, test or full"
+[ "$(rank "$wanted")" -gt 0 ] || die "unknown set '$wanted'; use core, test, bench or full"
 
 if [ -f "$stamp" ] && [ -x "$venv/bin/python" ]; then
     read -r have have_digest <"$stamp" || true
@@ -112,7 +113,7 @@ if [ -e "$unfinished" ] || ! { [ -x "$venv/bin/python" ] && fits "$venv/bin/pyth
     python=$(find_python)
     "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
         die "$python has no venv module" "Debian, Ubuntu: sudo apt-get install python3-venv"
-    case $wanted in core) need_disk 700 ;; test) need_disk 2000 ;; full) need_disk 4000 ;; esac
+    case $wanted in core) need_disk 700 ;; test | bench) need_disk 2000 ;; full) need_disk 4000 ;; esac
     say "making $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv" || die "$python -m venv failed (see above)"
 fi

@@ -12,7 +12,12 @@ from packaging.utils import canonicalize_name
 import shelfwise
 
 ROOT = Path(__file__).parents[2]
-LOCKS = {"core": [], "test": ["classic", "test"], "full": ["classic", "test", "scale"]}
+LOCKS = {
+    "core": [],
+    "test": ["classic", "test"],
+    "bench": ["classic", "test", "bench"],
+    "full": ["classic", "test", "bench", "scale"],
+}
 PINNED = re.compile(r"^(?P<requirement>[A-Za-z0-9][^\\]*?) \\$")
 PLATFORMS = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64")]
 
@@ -64,8 +69,8 @@ def test_the_lock_names_no_host_and_no_folder_and_hashes_everything(lock: str) -
 
 def test_one_set_holds_the_pins_of_the_smaller() -> None:
     environment = dict(default_environment())
-    core, test, full = (pins(lock, environment) for lock in LOCKS)
-    assert core.items() <= test.items() <= full.items()
+    core, test, bench, full = (pins(lock, environment) for lock in LOCKS)
+    assert core.items() <= test.items() <= bench.items() <= full.items()
 
 
 def test_the_core_is_without_the_libraries_that_only_extras_need() -> None:
@@ -77,6 +82,7 @@ def test_the_core_is_without_the_libraries_that_only_extras_need() -> None:
         "ray",
         "scikit-learn",
         "statsforecast",
+        "mlforecast",
         "prophet",
     }
     assert not heavy & pins("core", dict(default_environment())).keys()
