@@ -289,6 +289,30 @@ fitted_models = Table(
     Column("payload", LargeBinary(2**32 - 1), nullable=False),
 )
 
+backtest_runs = Table(
+    "backtest_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    # What came of it; null until it is finished.
+    Column("summary", JSON(none_as_null=True)),
+)
+
+backtest_parts = Table(
+    "backtest_parts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # Of data, window and model, and of no run: runs that ask the same share their parts.
+    Column("fingerprint", String(64), nullable=False),
+    Column("cutoff", String(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("payload", LargeBinary(2**32 - 1), nullable=False),
+    UniqueConstraint("fingerprint", "cutoff"),
+)
+
 outbox = Table(
     "outbox",
     metadata,
