@@ -143,7 +143,8 @@ class Forecast:
 
     def _draw(self, n_paths: int) -> npt.NDArray[np.float32]:
         assert self.marginals is not None  # noqa: S101 - callers have checked
-        return draw_paths(self.marginals, self.dependence, self.ids.to_list(), n_paths, self.provenance.seed)
+        groups = self.dependence.groups(self.series)
+        return draw_paths(self.marginals, self.dependence, self.ids.to_list(), n_paths, self.provenance.seed, groups)
 
     def with_paths(self, n_paths: int) -> Forecast:
         """Return the same forecast with another number of paths, for example 2,000 for a service level of 0.99.
@@ -298,7 +299,7 @@ class Forecast:
                 provenance=provenance,
                 n_paths=header["n_paths"],
                 marginals=marginals,
-                dependence=Dependence(**header["dependence"]),
+                dependence=Dependence(**{**header["dependence"], "columns": tuple(header["dependence"]["columns"])}),
                 drawn=arrays.get("drawn"),
             )
         except _UNREADABLE as error:

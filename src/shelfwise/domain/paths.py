@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.marginals import Marginals
@@ -33,23 +34,47 @@ class Dependence:
     Parameters
     ----------
     world
-        Share common to all series: the correlation between two series in one period.
+        Share common to all series, new every period: the correlation between two series in one period.
     level
         Share kept by one series over the whole horizon: the correlation between two of its periods.
+    world_level
+        Share common to all series and kept over the whole horizon: the total misjudged stays misjudged.
+    group, group_level
+        The same two for the series of one group, such as a department of a store.
+    columns
+        Attributes of the series whose values name its group; empty where there are no groups.
 
     >>> Dependence(world=0.7, level=0.6)
     Traceback (most recent call last):
-    shelfwise.domain.errors.ParameterError: world and level shares must be at least 0, together at most 1, got 0.7, 0.6
+    shelfwise.domain.errors.ParameterError: shares must be at least 0, together at most 1, got world=0.7, level=0.6
     """
 
     world: float = 0.0
     level: float = 0.0
+    world_level: float = 0.0
+    group: float = 0.0
+    group_level: float = 0.0
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (self.world >= 0 and self.level >= 0 and self.world + self.level <= 1):
-            raise ParameterError(
-                f"world and level shares must be at least 0, together at most 1, got {self.world:g}, {self.level:g}"
-            )
+        if not (min(self.shares.values()) >= 0 and sum(self.shares.values()) <= 1 + 1e-12):
+            given = ", ".join(f"{name}={share:g}" for name, share in self.shares.items() if share)
+            raise ParameterError(f"shares must be at least 0, together at most 1, got {given}")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares by name; what they leave is new for every series and period."""
+        names = ("world", "level", "world_level", "group", "group_level")
+        return {name: float(getattr(self, name)) for name in names}
+
+    def groups(self, series: pl.DataFrame) -> list[str] | None:
+        """Return the group [N] of each series, None where groups share nothing."""
+        if not (self.group or self.group_level) or any(name not in series.columns for name in self.columns):
+            return None
+        if not self.columns:
+            return [""] * series.height
+        parts = [pl.col(name).cast(pl.String).fill_null("") for name in self.columns]
+        return series.select(pl.concat_str(parts, separator="\x1f")).to_series().to_list()
 
 
 def keyed_generator(seed: int, *key: str) -> np.random.Generator:
@@ -63,7 +88,12 @@ def keyed_generator(seed: int, *key: str) -> np.random.Generator:
 
 
 def draw_paths(
-    marginals: Marginals, dependence: Dependence, ids: Sequence[str], n_paths: int, seed: int
+    marginals: Marginals,
+    dependence: Dependence,
+    ids: Sequence[str],
+    n_paths: int,
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return joint sample paths [N, S, H] in units.
 
@@ -81,18 +111,20 @@ def draw_paths(
         Number of paths S, at least 2.
     seed
         Same seed, same paths.
+    groups
+        [N] names of the series' groups, the keys of what groups share; None where they share nothing.
     """
     if n_paths < 2:
         raise ParameterError(f"n_paths must be at least 2, got {n_paths}")
     n, horizon = marginals.mean.shape
     paths = np.empty((n, horizon, n_paths), dtype=np.float32)
-    world = keyed_generator(seed, "world").standard_normal((horizon, n_paths), dtype=np.float32)
+    shocks = _Shocks(dependence, horizon, n_paths, seed)
     step = max(1, _CELLS_PER_BLOCK // (horizon * n_paths))
 
     def fill(low: int) -> None:
         rows = slice(low, min(low + step, n))
         block = Marginals(marginals.mean[rows], marginals.variance[rows], marginals.is_count)
-        draws = _gaussian(dependence, ids[rows], world, seed)
+        draws = shocks.draws(ids[rows], None if groups is None else groups[rows])
         order = _order(draws)
         order += np.arange(0, order.size, n_paths).reshape(*order.shape[:2], 1)
         paths[rows].reshape(-1)[order.reshape(-1)] = block.stratified(n_paths).reshape(-1)
@@ -102,23 +134,50 @@ def draw_paths(
     return paths.transpose(0, 2, 1)
 
 
-def _gaussian(
-    dependence: Dependence, ids: Sequence[str], world: npt.NDArray[np.float32], seed: int
-) -> npt.NDArray[np.float32]:
-    """Return the draws z [N, H, S] that order the samples."""
-    horizon, n_paths = world.shape
-    level = np.empty((len(ids), 1, n_paths), dtype=np.float32)
-    draws = np.empty((len(ids), horizon, n_paths), dtype=np.float32)
-    for row, unique_id in enumerate(ids):
-        generator = keyed_generator(seed, "path", unique_id)
-        generator.standard_normal(out=level[row, 0], dtype=np.float32)
-        generator.standard_normal(out=draws[row], dtype=np.float32)
-    draws *= np.float32(np.sqrt(1.0 - dependence.world - dependence.level))
-    if dependence.level:
-        draws += np.float32(np.sqrt(dependence.level)) * level
-    if dependence.world:
-        draws += np.float32(np.sqrt(dependence.world)) * world
-    return draws
+class _Shocks:
+    """What series share, drawn once, and the draws [n, H, S] that order the samples of each."""
+
+    def __init__(self, dependence: Dependence, horizon: int, n_paths: int, seed: int) -> None:
+        self.dependence, self.horizon, self.n_paths, self.seed = dependence, horizon, n_paths, seed
+        self.world = self._shared("world", dependence.world, dependence.world_level)
+
+    def draws(self, ids: Sequence[str], groups: Sequence[str] | None) -> npt.NDArray[np.float32]:
+        """Return the draws z [n, H, S] of some series."""
+        level = np.empty((len(ids), 1, self.n_paths), dtype=np.float32)
+        draws = np.empty((len(ids), self.horizon, self.n_paths), dtype=np.float32)
+        for row, unique_id in enumerate(ids):
+            generator = keyed_generator(self.seed, "path", unique_id)
+            generator.standard_normal(out=level[row, 0], dtype=np.float32)
+            generator.standard_normal(out=draws[row], dtype=np.float32)
+        shares = self.dependence.shares
+        if groups is None:
+            shares |= {"group": 0.0, "group_level": 0.0}
+        draws *= np.float32(np.sqrt(max(0.0, 1.0 - sum(shares.values()))))
+        if shares["level"]:
+            draws += np.float32(np.sqrt(shares["level"])) * level
+        if self.world is not None:
+            draws += self.world
+        if groups is not None:
+            mine: dict[str, npt.NDArray[np.float32] | None] = {}
+            for row, name in enumerate(groups):
+                if name not in mine:
+                    mine[name] = self._shared(f"group {name}", shares["group"], shares["group_level"])
+                shared = mine[name]
+                if shared is not None:
+                    draws[row] += shared
+        return draws
+
+    def _shared(self, key: str, share: float, level_share: float) -> npt.NDArray[np.float32] | None:
+        """Return [H, S] what all of one kind share: a new draw every period, and one for the whole horizon."""
+        if not (share or level_share):
+            return None
+        generator = keyed_generator(self.seed, key)
+        drawn = generator.standard_normal((self.horizon, self.n_paths), dtype=np.float32)
+        drawn *= np.float32(np.sqrt(share))
+        if level_share:
+            lasting = keyed_generator(self.seed, key, "level").standard_normal(self.n_paths, dtype=np.float32)
+            drawn += np.float32(np.sqrt(level_share)) * lasting
+        return drawn
 
 
 def _order(draws: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

@@ -18,6 +18,7 @@ from shelfwise.domain.errors import ModelError
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence, draw_paths
+from shelfwise.forecasting.calendar_model import Calendar, Calendars
 from shelfwise.forecasting.level_season import (
     DEFAULT_LEVEL_SHARE,
     Fitted,
@@ -58,44 +59,42 @@ def sample_of(panel: Panel, size: int, back: int = 0) -> Panel:
     return panel.select(np.sort(with_history[np.argsort(keys)[:size]]))
 
 
-def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int) -> Fitted:
-    """Return the fitted quantities: everything that has a choice is chosen on held-out windows of ``pool``."""
+def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, calendars: Calendars | None = None) -> Fitted:
+    """Return the fitted quantities: everything that has a choice is chosen on held-out windows of ``pool``.
+
+    ``calendars`` are those of the whole panel that ``pool`` is a sample of; whether they are used is chosen, too.
+    """
     horizon = reference_horizon(pool)
-    start = replace(start, flags=flags_of(pool))
-    now = measure(pool, start)
-    ends = [horizon * (i + 1) for i in range(cutoffs)]
-    longest = int(pool.lengths.max())
-    windows = []
-    for back in ends:
-        if longest - back < max(3, horizon):
-            break
-        past = pool.until(pool.ends - back)
-        keep = past.lengths > 0
-        past = past.select(keep)
-        if past.n_series:
-            future = pool.select(keep)
-            actual, scored = cells_after(future, past.ends, horizon)
-            windows.append((past, actual, scored))
+    plain = replace(start, flags=flags_of(pool))
+    now = measure(pool, plain)
+    windows = _windows(pool, horizon, cutoffs)
     if not windows:
         return now
     buckets = _buckets(pool.freq, horizon)
-    best: tuple[float, Fitted, list[Held]] | None = None
-    strengths = YEAR_STRENGTHS if longest >= 1.15 * pool.freq.periods_per_year else (0.0,)
-    for strength in strengths if pool.freq.is_daily_or_longer else (0.0,):
+    best: tuple[float, Fitted, list[Held], bool] | None = None
+    strengths = YEAR_STRENGTHS if pool.lengths.max() >= 1.15 * pool.freq.periods_per_year else (0.0,)
+    shapes = [(strength, False) for strength in (strengths if pool.freq.is_daily_or_longer else (0.0,))]
+    if calendars is not None and calendars.at(windows[-1][0]) is not None:
+        shapes.append((0.0, True))
+    for strength, with_calendar in shapes:
         held = []
-        for past, actual, scored in windows:
-            fitted = replace(measure(past, start, strength), year_strength=strength)
+        for back, past, actual, scored in windows:
+            begin = _begin(start, past, calendars.at(back) if with_calendar and calendars is not None else None)
+            fitted = replace(measure(past, begin, strength), year_strength=strength)
             for rows, block in iterate_blocks(past, fitted, horizon):
                 parts = decompose(block, fitted, horizon)
-                sold = np.where(parts.season > 0, actual[rows], 0.0)  # on closed days no demand is expected or counted
+                sold = actual[rows]
+                if block.open is not None:  # on closed days no demand is expected or counted
+                    sold = np.where(block.open[:, block.periods : block.periods + horizon] > 0, sold, 0.0)
                 held.append(Held(parts, sold, scored[rows], fitted))
         tuned = _tune(held, replace(now, year_strength=strength, buckets=buckets))
         loss = loss_of(held, tuned)
         if best is None or loss < best[0] * 0.998:  # the simpler shape unless it is beaten
-            best = (loss, tuned, held)
+            best = (loss, tuned, held, with_calendar)
     assert best is not None  # noqa: S101 - strengths is never empty
     chosen = best[1]
-    final = measure(pool, start, chosen.year_strength)
+    begin = _begin(start, pool, calendars.at(0) if best[3] and calendars is not None else None)
+    final = measure(pool, begin, chosen.year_strength)
     return replace(
         final,
         year_strength=chosen.year_strength,
@@ -105,6 +104,26 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int) -> Fitted:
         widths=chosen.widths,
         dependence=dependence_of(best[2], chosen),
     )
+
+
+def _windows(pool: Panel, horizon: int, cutoffs: int) -> list[tuple[int, Panel, Floats, npt.NDArray[np.bool_]]]:
+    """Return, for each cutoff that leaves enough history, how far back it lies, what was known and what came."""
+    longest = int(pool.lengths.max())
+    found = []
+    for back in (horizon * (i + 1) for i in range(cutoffs)):
+        if longest - back < max(3, horizon):
+            break
+        past = pool.until(pool.ends - back)
+        keep = past.lengths > 0
+        past = past.select(keep)
+        if past.n_series:
+            found.append((back, past, *cells_after(pool.select(keep), past.ends, horizon)))
+    return found
+
+
+def _begin(start: Fitted, panel: Panel, calendar: Calendar | None) -> Fitted:
+    """Return ``start`` with a calendar, or without one, and the flags that are left to measure."""
+    return replace(start, calendar=calendar, flags=flags_of(panel, calendar))
 
 
 def reference_horizon(pool: Panel) -> int:

@@ -19,6 +19,7 @@ from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.errors import ModelError
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
+from shelfwise.forecasting.calendar_model import Calendar
 from shelfwise.forecasting.seasonality import (
     FLOOR,
     RECENT_CYCLES,
@@ -96,6 +97,7 @@ class Fitted:
     class_edges: Floats  # [classes - 1] levels between classes
     widths: Floats  # [C, classes] factor on the noise
     dependence: Dependence
+    calendar: Calendar | None = None  # what the calendar of the aggregates explains, in place of year and shared flags
 
     @classmethod
     def default(cls, pool: Panel, half_lives: tuple[float, ...], days: int, groups: Groups) -> Fitted:
@@ -137,6 +139,8 @@ class Fitted:
             ),
         }
         arrays |= {f"cycle_{i}": shape for i, shape in enumerate(self.cycle_shapes)}
+        if self.calendar is not None:
+            arrays |= self.calendar.to_arrays()
         return arrays | {name: getattr(self, name) for name in _ARRAY_FIELDS}
 
     @classmethod
@@ -155,6 +159,7 @@ class Fitted:
                 year_strength=float(strength),
                 flags=tuple(arrays["flags"].tolist()),
                 dependence=Dependence(float(world), float(level)),
+                calendar=Calendar.from_arrays(arrays),
                 **{name: arrays[name] for name in _ARRAY_FIELDS},
             )
         except (KeyError, ValueError) as error:
@@ -195,6 +200,7 @@ class Block:
     ordinals: Integers  # [1, T] where all series end together, else [n, T]
     flags: dict[str, Floats]  # name -> [n, T + H] 0 or 1, missing read as 0
     open: Floats | None  # [n, T + H] share of the period the shop is open, where given
+    calendar: Floats | None  # [1 | n, T + H] factor of the calendar of the aggregates, where it is used
     groups: Integers  # [n]
 
     @property
@@ -227,10 +233,15 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
         opened = panel.known_future["open"].at(starts, length + future)
         opened = np.clip(np.where(np.isnan(opened), 1.0, opened), 0.0, 1.0)
         seen = seen & (opened[:, :length] > 0)
-    values = np.where(seen, np.maximum(np.nan_to_num(values), 0.0), 0.0)
     ends = panel.ends[:1] if (panel.ends == panel.ends[0]).all() else panel.ends
+    calendar = None
+    if fitted.calendar is not None:
+        calendar = fitted.calendar.at(fitted.calendar.codes(panel.series), ends[:, None] + np.arange(-length, future))
+        seen = seen & (calendar[:, :length] > 0)
+    values = np.where(seen, np.maximum(np.nan_to_num(values), 0.0), 0.0)
     ordinals = ends[:, None] + np.arange(-length, 0)
-    return rows, Block(values, seen.astype(np.float64), ordinals, flags, opened, fitted.groups.codes(panel))
+    codes = fitted.groups.codes(panel)
+    return rows, Block(values, seen.astype(np.float64), ordinals, flags, opened, calendar, codes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +274,8 @@ def decompose(block: Block, fitted: Fitted, horizon: int) -> Parts:
         if name in block.flags:
             raised = block.flags[name][:, : periods + horizon]
             apply(name, 1.0 + raised * (fitted.lifts[block.groups, i] - 1.0)[:, None])
+    if block.calendar is not None:
+        apply("calendar", block.calendar[:, : periods + horizon])
     if fitted.year_strength and fitted.freq.is_daily_or_longer:
         position = year_index(fitted.freq, ordinals)
         apply("year", read_year(fitted.year_shape[block.groups] ** fitted.year_strength, position))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.calendar_model import Calendar
 from shelfwise.forecasting.level_season import Block, Fitted, iterate_blocks, noise_of, noise_span
 from shelfwise.forecasting.seasonality import (
     FLOOR,
@@ -62,6 +63,8 @@ def _season_so_far(block: Block, fitted: Fitted, *, cycles: bool = True, lifts: 
     if cycles:
         for cycle, shape in zip(short_cycles(fitted.freq), fitted.cycle_shapes, strict=True):
             season *= read(shape[block.groups], cycle.index(fitted.freq, block.ordinals))
+    if block.calendar is not None:
+        season *= block.calendar[:, : block.periods]
     if fitted.year_strength and fitted.freq.is_daily_or_longer:
         position = year_index(fitted.freq, block.ordinals)
         season *= read_year(fitted.year_shape[block.groups] ** fitted.year_strength, position)
@@ -189,10 +192,15 @@ def _squared_variation(values: Floats) -> float:
     return float(np.clip(values.var() / max(mean * mean, 1e-12), 0.05, 10.0)) if mean > 0 else 1.0
 
 
-def flags_of(panel: Panel) -> tuple[str, ...]:
-    """Return the known-ahead numbers that are only ever 0 or 1 and are sometimes up in the past."""
+def flags_of(panel: Panel, calendar: Calendar | None = None) -> tuple[str, ...]:
+    """Return the known-ahead numbers that are only ever 0 or 1 and are sometimes up in the past.
+
+    Those whose effect is in the calendar already are left out.
+    """
     names = []
     for name, covariate in panel.known_future.items():
+        if calendar is not None and name in calendar.covers:
+            continue
         values = covariate.values[~np.isnan(covariate.values)]
         if name != "open" and not covariate.categories and np.isin(values, (0.0, 1.0)).all() and values.any():
             names.append(name)

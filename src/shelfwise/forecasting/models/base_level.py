@@ -20,6 +20,7 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.calendar_model import Calendars
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.held_out import choose, sample_of
@@ -79,7 +80,7 @@ class BaseLevel:
         pool = sample_of(panel, self.sample)
         groups = Groups.of(pool)
         start = Fitted.default(pool, self.half_lives, self.history_days, groups)
-        fitted = choose(pool, groups, start, self.cutoffs)
+        fitted = choose(pool, groups, start, self.cutoffs, Calendars.of(panel))
         return BaseLevelPredictor(fitted)
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> BaseLevelPredictor:
@@ -142,7 +143,13 @@ class BaseLevelPredictor:
 
     def _notes(self, panel: Panel) -> tuple[str, ...]:
         notes = []
-        unused = [n for n in (*panel.known_future, *panel.past_only) if n not in (*self.fitted.flags, "open")]
+        calendar = self.fitted.calendar
+        used = {"open", *self.fitted.flags, *(calendar.covers if calendar is not None else ())}
+        unused = [
+            name
+            for name in (*panel.known_future, *panel.past_only)
+            if name not in used and not any(word.startswith(f"{name} ") for word in used)
+        ]
         if unused:
             notes.append(f"covariates not used by this model: {', '.join(sorted(unused))}")
         young = int((panel.lengths < 7).sum())

@@ -21,6 +21,7 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.calendar_model import Calendars
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.features import FeatureNames, build
@@ -115,8 +116,9 @@ class Trees:
         panel = bounded(panel)
         pool = sample_of(panel, self.sample)
         groups = Groups.of(pool)
-        fitted = choose(pool, groups, Fitted.default(pool, self.half_lives, self.history_days, groups), 3)
-        learner = _Learner(self, fitted, FeatureNames.of(panel), reference_horizon(pool))
+        calendars = Calendars.of(panel)
+        fitted = choose(pool, groups, Fitted.default(pool, self.half_lives, self.history_days, groups), 3, calendars)
+        learner = _Learner(self, fitted, FeatureNames.of(panel), reference_horizon(pool), calendars)
         try:
             booster, trust, tuned, note = learner.learn(panel)
         except ModelError as error:  # LightGBM cannot be loaded: an answer still comes
@@ -259,6 +261,7 @@ class _Learner:
     fitted: Fitted
     names: FeatureNames
     horizon: int
+    calendars: Calendars | None = None
 
     def learn(self, panel: Panel) -> tuple[Any, float, Fitted, str]:
         """Return trees, how far to trust them, the widths to use with them, and a note where they stay out."""
@@ -285,7 +288,11 @@ class _Learner:
         """Return at most ``size`` series that existed at a cutoff, what is measured there, and what came."""
         future = sample_of(panel, size, back)
         past = future.until(future.ends - back)
-        start = replace(self.fitted, flags=flags_of(future))
+        calendar = None
+        if self.fitted.calendar is not None and self.calendars is not None:
+            older = -(-back // (2 * self.horizon)) * 2 * self.horizon  # one regression serves two cutoffs
+            calendar = self.calendars.at(older) or self.calendars.at(back)
+        start = replace(self.fitted, calendar=calendar, flags=flags_of(future, calendar))
         measured = measure(sample_of(past, 2000), start, self.fitted.year_strength)
         actual, scored = cells_after(future, past.ends, self.horizon)
         return past, measured, actual, scored
