@@ -10,7 +10,7 @@ weighted by the node's share of the sales value of the last 28 known days, and l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,72 +171,110 @@ def wrmsse(
     return pl.DataFrame(rows)
 
 
-def calibration(actual: Floats, forecast: Forecast, levels: Sequence[Level] = M5_LEVELS) -> pl.DataFrame:
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Joint paths summed to the nodes of each level, and over the horizon.
+
+    Parameters
+    ----------
+    nodes
+        The levels that have fewer nodes than there are series.
+    paths
+        [G, S, H] for each of them.
+    totals
+        [N, S] of the series themselves.
+    """
+
+    nodes: tuple[Nodes, ...]
+    paths: tuple[Floats, ...]
+    totals: Floats
+
+    @classmethod
+    def of(cls, forecast: Forecast, levels: Sequence[Level] = M5_LEVELS) -> Sums:
+        """Draw the paths chunk by chunk and sum them."""
+        n, horizon, n_paths = len(forecast), forecast.horizon, forecast.n_paths
+        nodes = tuple(one for one in (Nodes.of(forecast.series, level) for level in levels) if len(one) < n)
+        sums = tuple(np.zeros((len(one), n_paths, horizon), dtype=np.float32) for one in nodes)
+        totals = np.empty((n, n_paths), dtype=np.float32)
+        for rows, paths in _in_chunks(forecast):
+            flat = paths.reshape(len(paths), -1)
+            totals[rows] = paths.sum(axis=2)
+            for one, into in zip(nodes, sums, strict=True):
+                here, codes = np.unique(one.codes[rows], return_inverse=True)
+                ones = np.ones(len(paths), dtype=np.float32)
+                matrix = sparse.csr_array((ones, (codes, np.arange(len(paths)))), shape=(len(here), len(paths)))
+                into[here] += np.asarray(matrix @ flat).reshape(len(here), n_paths, horizon)
+        return cls(nodes, sums, totals)
+
+    def quantiles(self, levels: Sequence[float] = DEFAULT_LEVELS) -> list[tuple[Floats, Floats]]:
+        """Return quantiles of each node's periods [G, H, Q] and whole horizon [G, 1, Q], the series' totals last."""
+        made = [(_quantiles(paths, levels), _quantiles(paths.sum(axis=2)[:, :, None], levels)) for paths in self.paths]
+        return [*made, (np.empty((0, 0, len(levels))), _quantiles(self.totals[:, :, None], levels))]
+
+
+def calibration(
+    actual: Floats, forecast: Forecast, levels: Sequence[Level] = M5_LEVELS, sums: Sums | None = None
+) -> pl.DataFrame:
     """Return one row a level: ``level, nodes, wql, coverage, total_coverage, wql_total``, from the sums of the paths.
 
-    ``coverage`` is what the 10-90 band of each node's day holds, ``total_coverage`` that of its whole horizon, ties
-    split; ``wql_total`` the weighted quantile loss of the whole horizon. Paths are drawn chunk by chunk.
+    ``coverage`` is what the 10-90 band of each node's periods holds, ``total_coverage`` that of its whole horizon, ties
+    split; ``wql_total`` the weighted quantile loss of the whole horizon. ``sums`` saves making them again.
     """
-    nodes = [Nodes.of(forecast.series, level) for level in levels]
-    n, horizon, chosen = len(forecast), forecast.horizon, np.asarray(DEFAULT_LEVELS)
-    sums = [np.zeros((len(one), forecast.n_paths, horizon), dtype=np.float32) for one in nodes if len(one) < n]
-    bottom: list[tuple[Floats, Floats, Floats, Floats]] = []
-    low = 0
-    for part in forecast.chunks(-(-n // CHUNK)):
-        rows = slice(low, low + len(part))
-        low += len(part)
-        paths = part.paths
-        flat = paths.reshape(len(part), -1)
-        for one, into in zip((one for one in nodes if len(one) < n), sums, strict=True):
-            here, codes = np.unique(one.codes[rows], return_inverse=True)
-            ones = np.ones(len(part), dtype=np.float32)
-            matrix = sparse.csr_array((ones, (codes, np.arange(len(part)))), shape=(len(here), len(part)))
-            into[here] += np.asarray(matrix @ flat).reshape(len(here), forecast.n_paths, horizon)
-        if len(sums) < len(nodes):
-            bottom.append(_told(np.nan_to_num(actual[rows]), paths))
-    results: list[dict[str, Any]] = []
-    made = iter(sums)
-    for one in nodes:
-        if len(one) < n:
-            came = one.sums(actual)
-            parts = _told(came, next(made))
+    sums = Sums.of(forecast, levels) if sums is None else sums
+    above = {one.level: (one, paths) for one, paths in zip(sums.nodes, sums.paths, strict=True)}
+    rows = []
+    for level in levels:
+        if level in above:
+            nodes, paths = above[level]
+            row = _told(nodes.sums(actual), paths, paths.sum(axis=2))
         else:
-            came = np.nan_to_num(actual)
-            parts = tuple(np.concatenate(column) for column in zip(*bottom, strict=True))
-        quantiles, inside, total, total_inside = parts
-        everywhere = np.ones(came.shape, dtype=np.bool_)
-        whole = came.sum(axis=1, keepdims=True)
-        results.append(
-            {
-                "level": one.label,
-                "nodes": len(one),
-                "wql": metrics.wql(came, quantiles, chosen, everywhere),
-                "coverage": float(inside.mean()),
-                "total_coverage": float(total_inside.mean()),
-                "wql_total": metrics.wql(whole, total, chosen, np.ones(whole.shape, dtype=np.bool_)),
-            }
-        )
-    return pl.DataFrame(results)
+            nodes = Nodes.of(forecast.series, level)
+            row = _told_series(np.nan_to_num(actual), forecast, sums.totals)
+        rows.append({"level": nodes.label, "nodes": len(nodes), **row})
+    return pl.DataFrame(rows)
 
 
-def _told(came: Floats, paths: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return quantiles [G, H, Q], the share inside the band [G], and both of the whole horizon ([G, 1, Q], [G])."""
-    whole, drawn = came.sum(axis=1, keepdims=True), paths.sum(axis=2, keepdims=True)
-    return (
-        _quantiles(paths),
-        _inside(came, paths),
-        _quantiles(drawn),
-        _inside(whole, drawn),
-    )
+def _in_chunks(forecast: Forecast) -> Iterator[tuple[slice, Floats]]:
+    """Yield rows and paths [rows, S, H] of neighbouring series, so that memory stays bounded."""
+    low = 0
+    for part in forecast.chunks(-(-len(forecast) // CHUNK)):
+        yield slice(low, low + len(part)), part.paths
+        low += len(part)
 
 
-def _quantiles(paths: Floats) -> Floats:
-    """Return [G, H, Q] of paths [G, S, H]."""
-    ranks = np.ceil(np.asarray(DEFAULT_LEVELS) * paths.shape[1] - 1e-9).astype(np.int64) - 1
-    return np.moveaxis(np.partition(paths, ranks, axis=1)[:, ranks], 1, 2)
+def _told(came: Floats, paths: Floats, totals: Floats) -> dict[str, float]:
+    """Return the scores of nodes by what came [G, H], their paths [G, S, H] and the paths' totals [G, S]."""
+    scored = np.ones(came.shape, dtype=np.bool_)
+    levels = np.asarray(DEFAULT_LEVELS)
+    return {
+        "wql": metrics.wql(came, _quantiles(paths, DEFAULT_LEVELS), levels, scored),
+        "coverage": metrics.coverage(came, paths, scored),
+        **_told_totals(came, totals),
+    }
 
 
-def _inside(came: Floats, paths: Floats) -> Floats:
-    """Return [G] mean share of each outcome's stretch of probability inside the 10-90 band."""
-    below, up_to = metrics.probabilities(came, paths)
-    return np.array([metrics.pit_share(b, u, 0.1, 0.9) for b, u in zip(below, up_to, strict=True)])
+def _told_totals(came: Floats, totals: Floats) -> dict[str, float]:
+    whole, drawn = came.sum(axis=1, keepdims=True), totals[:, :, None]
+    scored = np.ones(whole.shape, dtype=np.bool_)
+    levels = np.asarray(DEFAULT_LEVELS)
+    return {
+        "total_coverage": metrics.coverage(whole, drawn, scored),
+        "wql_total": metrics.wql(whole, _quantiles(drawn, DEFAULT_LEVELS), levels, scored),
+    }
+
+
+def _told_series(came: Floats, forecast: Forecast, totals: Floats) -> dict[str, float]:
+    """Return the same for the series themselves, their paths drawn chunk by chunk."""
+    scored = np.ones(came.shape, dtype=np.bool_)
+    inside = sum(
+        metrics.coverage(came[rows], paths, scored[rows]) * len(paths) for rows, paths in _in_chunks(forecast)
+    ) / len(forecast)
+    levels = np.asarray(DEFAULT_LEVELS)
+    wql = metrics.wql(came, forecast.quantiles(levels), levels, scored)
+    return {"wql": wql, "coverage": inside, **_told_totals(came, totals)}
+
+
+def _quantiles(paths: Floats, levels: Sequence[float]) -> Floats:
+    """Return [G, H, Q] of paths [G, S, H]: the smallest value that at least that share of the paths reaches at most."""
+    ranks = np.ceil(np.asarray(levels) * paths.shape[1] - 1e-9).astype(np.int64) - 1
+    return np.sort(np.ascontiguousarray(np.moveaxis(paths, 1, 2)), axis=2)[:, :, ranks]

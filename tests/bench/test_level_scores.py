@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from bench._level_scores import M5_LEVELS, Nodes, calibration, one_step_scales, wrmsse
+from bench._level_scores import M5_LEVELS, Nodes, Sums, calibration, one_step_scales, wrmsse
 
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
@@ -82,7 +82,25 @@ def test_calibration_by_chunks_is_that_of_the_paths_summed_at_once(monkeypatch):
         )
         levels = np.arange(1, 10) / 10
         quantiles = np.moveaxis(np.quantile(paths, levels, axis=1, method="inverted_cdf"), 0, -1)
+        if len(nodes) == n:  # the series' own quantiles are known without paths
+            quantiles = forecast.quantiles(levels)
         assert found["wql"][row] == pytest.approx(metrics.wql(came, quantiles, levels, everywhere), rel=1e-5)
+
+
+def test_quantiles_of_sums_are_those_of_the_summed_paths():
+    rng = np.random.default_rng(4)
+    series = pl.DataFrame({"unique_id": ["a", "b", "c"], "g": ["u", "u", "v"]})
+    panel = Panel.from_wide(np.ones((3, 2)), start="2026-01-01", series=series)
+    paths = rng.poisson(2.0, (3, 40, 5)).astype(np.float32)
+    forecast = Forecast(series, panel.ends, panel.freq, Provenance("m", "1"), n_paths=40, drawn=paths)
+    sums = Sums.of(forecast, levels=(("g",), ("unique_id",)))
+    (days, whole), (_, totals) = sums.quantiles([0.25, 0.9])
+    expected = np.quantile(paths[:2].sum(axis=0), [0.25, 0.9], axis=0, method="inverted_cdf").T
+    np.testing.assert_array_equal(days[0], expected)
+    np.testing.assert_array_equal(
+        whole[0, 0], np.quantile(paths[:2].sum(axis=(0, 2)), [0.25, 0.9], method="inverted_cdf")
+    )
+    np.testing.assert_array_equal(totals[2, 0], np.quantile(paths[2].sum(axis=1), [0.25, 0.9], method="inverted_cdf"))
 
 
 def test_the_levels_are_the_twelve_of_the_competition():
