@@ -8,6 +8,7 @@ from typing import Final
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.forecasting.contract import Estimator
+from shelfwise.forecasting.ensemble import Ensemble
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.croston import croston_sba, imapa, tsb
 from shelfwise.forecasting.models.naive import SeasonalNaive
@@ -18,6 +19,7 @@ MODELS: Final[dict[str, Callable[[], Estimator]]] = {
     "base_level": BaseLevel,
     "seasonal_naive": SeasonalNaive,
     "trees": Trees,
+    "ensemble": Ensemble,
     # The statistical family, which needs the extra `classic`.
     "auto_ets": auto_ets,
     "auto_theta": auto_theta,
@@ -43,8 +45,8 @@ def estimator(name: str) -> Estimator:
     'trees'
     """
     wanted = AUTOMATIC if name == "auto" else name
-    if wanted not in MODELS:
-        near = get_close_matches(wanted, MODELS, n=1)
+    if not isinstance(wanted, str) or wanted not in MODELS:
+        near = get_close_matches(str(wanted), MODELS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ParameterError(f"model {name!r} is not known; models are auto, {', '.join(MODELS)}{hint}")
     return MODELS[wanted]()
