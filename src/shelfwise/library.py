@@ -22,6 +22,7 @@ from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.backtest import Backtest
 from shelfwise.forecasting.backtest import backtest as run_backtest
 from shelfwise.forecasting.catalog import estimator
+from shelfwise.forecasting.contract import check_horizon, whole_number
 from shelfwise.forecasting.explain import Contributions
 from shelfwise.forecasting.explain import explain as explain_forecast
 from shelfwise.forecasting.lifts import lifts as measure_lifts
@@ -104,8 +105,11 @@ def forecast(
     >>> ahead.total(7).shape  # units of the whole week on each of the paths
     (1, 200)
     """
+    horizon = check_horizon(horizon)
+    n_paths, seed = whole_number("n_paths", n_paths), whole_number("seed", seed)
+    wanted = estimator(model)
     panel = _panel(history, freq, known_future, past_only, static)
-    made = estimator(model).fit(panel).predict(panel, horizon, n_paths=n_paths, seed=seed)
+    made = wanted.fit(panel).predict(panel, horizon, n_paths=n_paths, seed=seed)
     notes = (*made.provenance.notes, *_gaps_in_covariates(panel, horizon))
     return replace(made, provenance=replace(made.provenance, notes=notes))
 

@@ -85,6 +85,8 @@ def encoded(column: pl.Series) -> tuple[Floats, tuple[str, ...]]:
     """Return numbers, or codes of words in sorted order; NaN where null."""
     if column.dtype.is_numeric() or column.dtype == pl.Boolean or column.dtype == pl.Null:
         return column.cast(pl.Float64).fill_null(float("nan")).to_numpy(), ()
+    if column.dtype.is_nested():
+        raise PanelError(f"{column.name!r} is of type {column.dtype}; give one number or word in each row")
     words = column.cast(pl.String)
     categories = tuple(words.drop_nulls().unique().sort())
     codes = words.cast(pl.Enum(categories)).to_physical().cast(pl.Float64).fill_null(float("nan"))

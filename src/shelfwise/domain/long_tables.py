@@ -17,6 +17,9 @@ from shelfwise.domain.tables import moment_column, need_columns
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 Gaps = Literal["auto", "zero", "missing"]
+MOST_PERIODS = 20_000_000
+MOST_PERIODS_PER_ROW = 1000
+"""A table that needs more periods in all, and so many for each row, has a slip in a date and would fill the memory."""
 STEPS_THAT_SHOW = 8
 """Steps between dates from which on the smallest shows that a frequency is too fine: weekly sums read as days."""
 
@@ -40,7 +43,12 @@ class Layout:
         starts[absent], ends[absent] = 0, -1
         if zero:
             ends[:] = ends.max()
-        offsets = np.concatenate([[0], np.cumsum(ends + 1 - starts)]).astype(np.int64)
+        lengths = ends + 1 - starts
+        if lengths.sum() > MOST_PERIODS and lengths.sum() > MOST_PERIODS_PER_ROW * len(codes):
+            raise PanelError(
+                f"{len(codes):,} rows span {int(lengths.max()):,} periods; check the dates, or give a coarser freq"
+            )
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return cls(offsets, starts, offsets[:-1][codes] + ordinals - starts[codes], zero)
 
     def place(self, column: Floats, fill: float) -> Floats:

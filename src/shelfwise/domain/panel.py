@@ -231,6 +231,8 @@ class Panel:
         future = None if known_future is None else to_polars(known_future, "known_future")
         known = [] if future is None else [c for c in future.columns if c not in LONG_COLUMNS]
         extra = [c for c in frame.columns if c not in LONG_COLUMNS and c not in known]
+        if isinstance(past_only, str):
+            raise PanelError(f"past_only takes a list of names, got {past_only!r}; write [{past_only!r}]")
         past = extra if past_only is None else list(past_only)
         if not all(isinstance(name, str) for name in past):
             raise PanelError("past_only takes names of columns of history, such as ['visitors'], not a table")

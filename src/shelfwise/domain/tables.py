@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from shelfwise.domain.calendar import Moments
 from shelfwise.domain.errors import PanelError
 
 Floats = npt.NDArray[np.floating[Any]]
+
+MOST_UNITS: Final = 1e30
+"""No quantity is beyond: squares and sums of what is would leave the range of numbers."""
 
 
 def to_polars(table: Any, name: str) -> pl.DataFrame:
@@ -95,8 +98,15 @@ def moment_column(frame: pl.DataFrame, name: str) -> pl.Expr:
 
 
 def number_column(frame: pl.DataFrame, name: str) -> Floats:
-    """Return a column as floats, NaN where null, or raise `PanelError` for what is no finite number."""
+    """Return a column as floats, NaN where null, or raise `PanelError` for what is no number of an amount.
+
+    >>> number_column(pl.DataFrame({"y": [1.0, 2e99]}), "y")
+    Traceback (most recent call last):
+    shelfwise.domain.errors.PanelError: y in row 1 is 2e+99, beyond 1e+30; give it in larger units
+    """
     column = frame[name]
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        raise PanelError(f"{name} is of type {column.dtype}, which is no number; give one number in each row")
     try:
         numbers = column.cast(pl.Float64, strict=True).to_numpy()
     except pl.exceptions.PolarsError:
@@ -104,6 +114,10 @@ def number_column(frame: pl.DataFrame, name: str) -> Floats:
         raise PanelError(f"{name} in row {int(bad[0]):,} is {column[int(bad[0])]!r}, which is no number") from None
     if np.isinf(numbers).any():
         raise PanelError(f"{name} in row {int(np.flatnonzero(np.isinf(numbers))[0]):,} is infinite; give a number")
+    beyond = np.flatnonzero(np.abs(numbers) > MOST_UNITS)
+    if len(beyond):
+        row = int(beyond[0])
+        raise PanelError(f"{name} in row {row:,} is {numbers[row]:g}, beyond {MOST_UNITS:g}; give it in larger units")
     return numbers
 
 
@@ -118,6 +132,9 @@ def read_grid(values: npt.ArrayLike) -> Floats:
         raise PanelError(f"values must be numbers: {error}") from None
     if np.isinf(grid).any():
         raise PanelError("values hold an infinite number; use NaN where nothing was recorded")
+    if (np.abs(grid) > MOST_UNITS).any():
+        most = float(np.nanmax(np.abs(grid)))
+        raise PanelError(f"values hold {most:g}, beyond {MOST_UNITS:g}; give them in larger units")
     return grid
 
 
@@ -151,6 +168,11 @@ def static_table(static: Any, ids: pl.Series) -> pl.DataFrame:
     """Return the attributes in the order of ``ids``, one row each."""
     table = to_polars(static, "static")
     need_columns(table, ("unique_id",), "static")
+    nested = [column.name for column in table if column.dtype.is_nested()]
+    if nested:
+        raise PanelError(
+            f"static {nested[0]!r} is of type {table[nested[0]].dtype}; give one word or number in each row"
+        )
     table = table.with_columns(pl.col("unique_id").cast(pl.String))
     joined = pl.DataFrame({"unique_id": ids}).join(table, on="unique_id", how="left", maintain_order="left")
     if joined.height != len(ids):

@@ -6,7 +6,7 @@ the panel it is handed, so new sales need no new fit.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,8 +70,29 @@ class Estimator(Protocol):
         ...
 
 
+LONGEST_HORIZON: Final = 1_000_000
+"""Periods: nearly ten years of 5 minutes. What is beyond is a slip, and would fill the memory before it failed."""
+
+
 def check_horizon(horizon: int) -> int:
-    """Return the horizon, or raise `ParameterError` below 1 period."""
-    if horizon < 1:
-        raise ParameterError(f"horizon must be at least 1 period, got {horizon}")
-    return int(horizon)
+    """Return the horizon, or raise `ParameterError` for what is no whole number of 1 to a million periods.
+
+    >>> check_horizon(2.5)
+    Traceback (most recent call last):
+    shelfwise.domain.errors.ParameterError: horizon must be a whole number of periods, got 2.5
+    """
+    periods = whole_number("horizon", horizon, "of periods")
+    if periods < 1:
+        raise ParameterError(f"horizon must be at least 1 period, got {periods}")
+    if periods > LONGEST_HORIZON:
+        raise ParameterError(
+            f"horizon must be at most {LONGEST_HORIZON:,} periods, got {periods:,}; use a coarser freq"
+        )
+    return periods
+
+
+def whole_number(name: str, given: int, what: str = "") -> int:
+    """Return ``given`` as an int, or raise `ParameterError` where it is none; numpy's whole numbers are."""
+    if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, np.integer)):
+        raise ParameterError(f"{name} must be a whole number{what and ' ' + what}, got {given!r}")
+    return int(given)
