@@ -18,6 +18,9 @@ COLUMNS = {  # name in the results: (title, format)
 }
 
 
+SHORT = ("wql", "coverage", "total_coverage")
+
+
 class Results:
     """One file of JSON lines for each panel; the newest line of a model and cutoff counts.
 
@@ -62,7 +65,7 @@ def tables(results: Iterable[Result], panels: Iterable[str]) -> str:
     """Return one Markdown table for each panel and scope, the best WQL first; figures are means over cutoffs.
 
     The first scope holds the models that answered for every series. A sample's table is given where a slow peer
-    answered for no more. Seconds are wall seconds of one cutoff, fitting to quantiles.
+    answered for no more. Seconds are those of one cutoff, fitting to quantiles.
     """
     made: list[str] = []
     for panel in panels:
@@ -86,6 +89,51 @@ def tables(results: Iterable[Result], panels: Iterable[str]) -> str:
     return "\n".join(made)
 
 
+def overview(results: Iterable[Result], panels: Iterable[str], first: str = "auto") -> str:
+    """Return one Markdown row for each panel: what ``first`` scored, and what every other model lost beside it.
+
+    A model's figure is its WQL over that of ``first`` on the same series, the largest set that both answered for, and
+    the cutoffs that both have: 1.08 is 8 % worse, below 1 (bold) is better. An asterisk marks a sample of the series.
+    """
+    known = [result for result in results if result["panel"] in panels]
+    models = [m for m in dict.fromkeys(result["model"] for result in known) if m != first]
+    models.sort(key=lambda model: next(result["peer"] for result in known if result["model"] == model))
+    titles = ["data", "series", "windows", f"{first}: WQL", "10-90 band", "of totals", "seconds", *models]
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    for panel in panels:
+        own = {r["cutoff"]: r for r in known if (r["panel"], r["model"]) == (panel, first)}
+        if not own:
+            continue
+        score = {name: _mean([r["scores"]["all"][name] for r in own.values()]) for name in COLUMNS}
+        one = next(iter(own.values()))
+        cells = [
+            panel,
+            f"{max(r['scores']['all']['series'] for r in own.values()):,}",
+            f"{len(own)} x {one['horizon']}",
+            *("-" if score[n] is None else f"{score[n]:.{4 if n == 'wql' else 2}f}" for n in SHORT),
+            f"{_mean([r['wall'] for r in own.values()]):.1f}",
+        ]
+        for model in models:
+            theirs = {r["cutoff"]: r for r in known if (r["panel"], r["model"]) == (panel, model)}
+            cells.append(_beside(theirs, own))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _beside(theirs: dict[str, Result], own: dict[str, Result]) -> str:
+    """Return the WQL of a model over ours on what both answered for, as a cell of the overview."""
+    both = sorted(theirs.keys() & own.keys())
+    if not both:
+        return "-"
+    scope = max((s for s in theirs[both[0]]["scores"] if s in own[both[0]]["scores"]), key=_size)
+    mine = _mean([own[cutoff]["scores"][scope]["wql"] for cutoff in both])
+    other = _mean([theirs[cutoff]["scores"][scope]["wql"] for cutoff in both])
+    if not mine or other is None:
+        return "-"
+    ratio = f"**{other / mine:.2f}**" if other < mine else f"{other / mine:.2f}"
+    return ratio if scope == "all" else ratio + "\\*"
+
+
 def _size(scope: str) -> float:
     return float("inf") if scope == "all" else float(scope)
 
@@ -96,8 +144,8 @@ def _table(panel: str, scope: str, here: dict[str, list[Result]], cutoffs: list[
     which = f"{series:,} series" + ("" if scope == "all" else " (fixed sample)")
     lines = [
         f"\n**{panel}**, {which}, {len(cutoffs)} x {any_one['horizon']} periods\n",
-        "| model | " + " | ".join(title for title, _ in COLUMNS.values()) + " | seconds | refused |",
-        "|---|" + "---|" * (len(COLUMNS) + 2),
+        "| model | " + " | ".join(title for title, _ in COLUMNS.values()) + " | seconds | CPU s | refused |",
+        "|---|" + "---|" * (len(COLUMNS) + 3),
     ]
     rows = []
     for model, results in here.items():
@@ -106,8 +154,8 @@ def _table(panel: str, scope: str, here: dict[str, list[Result]], cutoffs: list[
         whole = len(results) == len(cutoffs)
         title = f"{model}{'' if whole else f' ({len(results)} of {len(cutoffs)} cutoffs)'}"
         refused = sum(r["refused"] for r in results) / sum(r["asked"] for r in results)
-        seconds = _mean([r["wall"] for r in results])
-        row = f"| {title} | {' | '.join(cells)} | {seconds:.1f} | {f'{refused:.0%}' if refused else '-'} |"
+        seconds, cpu = (_mean([r[clock] for r in results]) for clock in ("wall", "cpu"))
+        row = f"| {title} | {' | '.join(cells)} | {seconds:.1f} | {cpu:.1f} | {f'{refused:.0%}' if refused else '-'} |"
         rows.append((values["wql"] if values["wql"] is not None else float("inf"), row))
     return "\n".join([*lines, *(row for _, row in sorted(rows))])
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from _panels import PANELS, fixed_sample
 from _peers import PEERS, Answer, Peer, probabilities_of, warm_up
-from _results import Results, tables
+from _results import Results, overview, tables
 
 from shelfwise.domain.forecast import DEFAULT_LEVELS
 from shelfwise.domain.panel import Panel
@@ -159,6 +159,7 @@ def main() -> None:
         for name in names:
             run(name, models, peers, given.sample, kept)
     print(tables(kept.newest(), names))
+    print("\n" + overview(kept.newest(), names))
 
 
 if __name__ == "__main__":

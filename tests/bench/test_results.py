@@ -1,13 +1,14 @@
 from pathlib import Path
 from typing import Any
 
-from bench._results import Results, tables
+from bench._results import Results, overview, tables
 
 
 def result(model: str, wql: float, scopes: tuple[str, ...] = ("all", "300"), cutoff: str = "2026-01-01") -> Any:
     score = {"series": 5, "cells": 9, "wql": wql, "mase": 1.0, "bias": 0.1, "coverage": 0.8, "total_coverage": None}
     return {
-        "panel": "shop", "model": model, "cutoff": cutoff, "horizon": 7, "asked": 5, "refused": 1, "wall": 2.0,
+        "panel": "shop", "model": model, "peer": model == "slow", "cutoff": cutoff,
+        "horizon": 7, "asked": 5, "refused": 1, "wall": 2.0, "cpu": 1.5,
         "scores": {scope: score for scope in scopes},
     }  # fmt: skip
 
@@ -29,7 +30,7 @@ def test_the_table_puts_the_best_first_and_sets_slow_models_beside_the_others_on
     assert "slow" not in everything
     assert everything.index("| b |") < everything.index("| a |")
     assert sample.index("| slow |") < sample.index("| b |") < sample.index("| a |")
-    assert "| 0.4000 | 1.000 | +0.100 | 0.800 | - | 2.0 | 20% |" in everything
+    assert "| 0.4000 | 1.000 | +0.100 | 0.800 | - | 2.0 | 1.5 | 20% |" in everything
 
 
 def test_a_sample_that_no_slow_model_needs_has_no_table():
@@ -41,3 +42,12 @@ def test_a_model_that_lacks_cutoffs_says_so():
     text = tables(results, ["shop"])
     assert "a (1 of 2 cutoffs)" in text
     assert "| b | 0.5000" in text
+
+
+def test_the_overview_sets_every_model_beside_auto_on_the_same_series():
+    results = [result("auto", 0.5), result("naive", 0.6), result("slow", 0.3, ("300",)), result("naive", 9.0)]
+    results[0]["scores"]["300"] = results[0]["scores"]["300"] | {"wql": 0.25}
+    results[2]["scores"]["300"] = results[2]["scores"]["300"] | {"wql": 0.2}
+    results[3] = result("naive", 9.0, cutoff="2026-02-01")  # a cutoff that auto does not have counts on neither side
+    row = overview(results, ["shop"]).splitlines()[-1]
+    assert row == "| shop | 5 | 1 x 7 | 0.5000 | 0.80 | - | 2.0 | 1.20 | **0.80**\\* |"
