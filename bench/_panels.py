@@ -134,6 +134,12 @@ PANELS: dict[str, tuple[Callable[[], Panel], int, int]] = {  # name: (panel, hor
     "m4_hourly": (m4_hourly, 48, 1),
 }
 
+ASKED: dict[str, dict[str, int]] = {  # panel: {peer: series it is asked for} where that is not the peer's usual number
+    "retail_daily": {"AutoARIMA": 0},  # seconds a series
+    "rossmann": {"Theta": 300, "AutoARIMA": 0},
+    "m4_hourly": {"AutoETS": 40, "AutoARIMA": 0},
+}
+
 
 def fixed_sample(panel: Panel, size: int) -> np.ndarray:
     """Return positions of ``size`` series, or of all: those whose hashed ids come first, whatever their order."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _panels import PANELS, fixed_sample
+from _panels import ASKED, PANELS, fixed_sample
 from _peers import PEERS, Answer, Peer, probabilities_of, warm_up
 from _results import Results, overview, tables
 
@@ -72,10 +72,9 @@ def ours(name: str, past: Panel, horizon: int) -> tuple[Answer, np.ndarray]:
     return Answer(forecast.mean(), forecast.quantiles(DEFAULT_LEVELS)), forecast.paths
 
 
-def asked(window: Window, peer: Peer) -> np.ndarray:
-    """Return the series of the window that the peer is asked for."""
-    everything = window.past.n_series
-    return fixed_sample(window.past, everything if peer.most is None else peer.most)
+def most_of(name: str, peer: Peer | None) -> int | None:
+    """Return how many series of the panel a peer is asked for; None for all, as our own models are."""
+    return None if peer is None else ASKED.get(name, {}).get(peer.name, peer.most)
 
 
 def run(name: str, models: list[str], peers: list[Peer], sample: int | None, kept: Results) -> None:
@@ -86,7 +85,8 @@ def run(name: str, models: list[str], peers: list[Peer], sample: int | None, kep
         panel = panel.select(fixed_sample(panel, sample))
     for window in windows(panel, horizon, cutoffs):
         for model, one in [*((model, None) for model in models), *((peer.name, peer) for peer in peers)]:
-            if kept.has(name, model, window.cutoff):
+            most = most_of(name, one)
+            if most == 0 or kept.has(name, model, window.cutoff):
                 continue
             load = os.getloadavg()[0]
             print(f"{name}, {model} at {window.cutoff}, load {load:.1f}", file=sys.stderr, flush=True)
@@ -97,7 +97,7 @@ def run(name: str, models: list[str], peers: list[Peer], sample: int | None, kep
                     rows = np.arange(window.past.n_series)
                     answer, paths = ours(model, window.past, horizon)
                 else:
-                    rows = asked(window, one)
+                    rows = fixed_sample(window.past, window.past.n_series if most is None else most)
                     answer = one.fit_predict(window.past.select(rows), horizon)
             except Exception:  # one model that fails must not cost the results of the others
                 traceback.print_exc()
@@ -117,17 +117,17 @@ def run(name: str, models: list[str], peers: list[Peer], sample: int | None, kep
                     "wall": wall,
                     "cpu": cpu,
                     "load": load,
-                    "scores": {scope: scores(seen, answer, some, paths) for scope, some in scopes(seen, one)},
+                    "scores": {scope: scores(seen, answer, some, paths) for scope, some in scopes(seen, most)},
                 }
             )
 
 
-def scopes(seen: Window, peer: Peer | None) -> Iterator[tuple[str, np.ndarray]]:
+def scopes(seen: Window, most: int | None) -> Iterator[tuple[str, np.ndarray]]:
     """Yield name and rows of what is scored: all series, and each fixed sample that the model has answered for."""
-    if peer is None or peer.most is None:
+    if most is None:
         yield "all", np.arange(seen.past.n_series)
     for size in SAMPLES:
-        if peer is None or peer.most is None or peer.most >= size:
+        if most is None or most >= size:
             yield str(size), fixed_sample(seen.past, size)
 
 
