@@ -96,6 +96,8 @@ def overview(results: Iterable[Result], panels: Iterable[str], first: str = "aut
     the cutoffs that both have: 1.08 is 8 % worse, below 1 (bold) is better. An asterisk marks a sample of the series.
     """
     known = [result for result in results if result["panel"] in panels]
+    if not any(result["model"] == first for result in known):
+        return ""
     models = [m for m in dict.fromkeys(result["model"] for result in known) if m != first]
     models.sort(key=lambda model: next(result["peer"] for result in known if result["model"] == model))
     titles = ["data", "series", "windows", f"{first}: WQL", "10-90 band", "of totals", "seconds", *models]

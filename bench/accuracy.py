@@ -147,7 +147,10 @@ def main() -> None:
     if wrong:
         parser.error(f"no panel {wrong[0]!r}; panels are {', '.join(PANELS)}")
     names = given.panels or list(PANELS)
-    kept = Results(given.save, again=given.again)
+    save = given.save
+    if save is not None and given.sample is not None:  # a trial must not be taken for the whole
+        save = save / f"sample-{given.sample}"
+    kept = Results(save, again=given.again)
     if not given.table:
         models = [] if given.models == "none" else given.models.split(",")
         wanted = given.peers.split(",")

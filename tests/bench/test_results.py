@@ -51,3 +51,7 @@ def test_the_overview_sets_every_model_beside_auto_on_the_same_series():
     results[3] = result("naive", 9.0, cutoff="2026-02-01")  # a cutoff that auto does not have counts on neither side
     row = overview(results, ["shop"]).splitlines()[-1]
     assert row == "| shop | 5 | 1 x 7 | 0.5000 | 0.80 | - | 2.0 | 1.20 | **0.80**\\* |"
+
+
+def test_without_auto_there_is_nothing_to_set_others_beside():
+    assert overview([result("naive", 0.5)], ["shop"]) == ""
