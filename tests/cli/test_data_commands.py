@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import re
 import sqlite3
 from pathlib import Path
 
@@ -82,6 +83,19 @@ def test_why_explains_in_text_and_json(shop) -> None:
     (document,) = shop("why", line["unique_id"], "--json").data
     assert document["line"]["arithmetic"] == line["arithmetic"]
     assert len(document["weeks"]) == 8
+    first = [row["units"] for row in document["made_of"] if row["week_to"] == document["weeks"][0]["week_to"]]
+    assert sum(first) == pytest.approx(document["weeks"][0]["demand"])
+
+
+def test_the_rows_of_the_table_of_causes_add_up_as_they_are_printed(shop) -> None:
+    for line in shop("order", "--json").data["lines"][:4]:
+        out = shop("why", line["unique_id"]).out
+        table = out.split("rows add up\n")[1].split("\n\n")[0].splitlines()
+        assert table[0].split()[-1] == "sells"
+        assert len(table) == 9
+        for row in table[1:]:
+            numbers = [float(cell.replace(",", "")) for cell in re.split(r"\s{2,}", row.strip())[1:]]
+            assert sum(numbers[:-1]) == pytest.approx(numbers[-1])
 
 
 def test_settings_are_shown_with_where_they_come_from(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

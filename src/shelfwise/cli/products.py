@@ -14,6 +14,20 @@ from shelfwise.domain import words
 if TYPE_CHECKING:
     from shelfwise.services.explaining import Explanation
 
+SMALL_SHARE = 0.02
+"""Causes that move no week by so much of the demand stand together as the rest."""
+PART_NAMES = {
+    "level": "usual level",
+    "trend": "sales of late",
+    "season": "time of year",
+    "weekday": "weekdays",
+    "opening": "closed days",
+    "company": "whole shop",
+    "models": "other models",
+    "learnt": "similar products",
+    "model": "not split up",
+}
+
 group = typer.Typer(rich_markup_mode=None)
 
 
@@ -112,12 +126,44 @@ def _show(one: Explanation) -> None:
             run_out=pl.col("run_out").map_elements(words.share, return_dtype=pl.String, skip_nulls=False),
         )
         _table(weeks)
+    if one.made_of.height:
+        write("\n  what those weeks are made of, in units: the usual level, and what moves it; rows add up")
+        headers, rows = _made_of(one)
+        write_table(headers, rows, [True] * len(headers), indent=2, wide=True)
     if one.recent.height:
         write("\n  the last weeks")
         _table(one.recent)
     if one.decisions.height:
         write("\n  decisions")
         _table(one.decisions)
+
+
+def _made_of(one: Explanation) -> tuple[list[str], list[list[str]]]:
+    """Return a table with a row for each week and a column for each cause; causes that move little stand together."""
+    weeks: dict[Any, dict[str, float]] = {}
+    for row in one.made_of.iter_rows(named=True):
+        weeks.setdefault(row["week_to"], {})[row["part"]] = row["units"]
+    names = list(next(iter(weeks.values())))
+    totals = [sum(parts.values()) for parts in weeks.values()]
+    largest = max(totals)
+    kept = [
+        name
+        for name in names
+        if name == "level" or max(abs(parts[name]) for parts in weeks.values()) >= SMALL_SHARE * largest
+    ]
+    few = len(kept) < len(names)
+    places = 0 if largest >= 9.95 else 1
+    rows = []
+    for week, parts in weeks.items():
+        cells = [parts[name] for name in kept] + ([sum(parts.values()) - sum(parts[n] for n in kept)] if few else [])
+        shown = words.rounded_to_sum(cells, places)
+        rows.append(
+            [words.day(week, today=one.as_of), f"{shown[0]:,.{places}f}"]
+            + [f"{value:+,.{places}f}" if value else "0" for value in shown[1:]]
+            + [f"{sum(shown):,.{places}f}"]
+        )
+    titles = [PART_NAMES.get(name, name.replace("_", " ")) for name in kept]
+    return ["until", *titles, *(["rest"] if few else []), "sells"], rows
 
 
 def _range(cell: dict[str, Any]) -> str:
@@ -150,4 +196,7 @@ def _document(one: Explanation) -> dict[str, Any]:
         "recent": one.recent,
         "weekdays": one.weekdays,
         "decisions": one.decisions,
+        "made_of": one.made_of,
+        "events": one.events,
+        "contributions": one.contributions,
     }

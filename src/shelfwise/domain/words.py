@@ -70,6 +70,22 @@ def share(value: float | None) -> str:
     return f"{100 * value:.0f} %"
 
 
+def rounded_to_sum(values: list[float], places: int) -> list[float]:
+    """Round numbers so that what is shown adds up to their rounded sum: the least bent first, the first one last.
+
+    >>> rounded_to_sum([1.4, 1.4, 1.4], 0), rounded_to_sum([10.0, -2.26, 0.13], 1)
+    ([1.0, 2.0, 1.0], [10.0, -2.2, 0.1])
+    """
+    step = 10.0**-places
+    shown = [round(value / step) for value in values]
+    left = round(sum(values) / step) - sum(shown)
+    sign = 1 if left > 0 else -1
+    order = sorted(range(len(values)), key=lambda i: (i == 0, sign * (shown[i] - values[i] / step)))
+    for i in order[: abs(left)]:
+        shown[i] += sign
+    return [round(number * step, places) for number in shown]
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """Write a number with its noun.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -20,14 +20,18 @@ from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.catalog import MODELS
+from shelfwise.forecasting.contract import Predictor
 from shelfwise.inventory.incoming import incoming
 from shelfwise.inventory.stockout_risk import projected_stock, stockout_risk
 from shelfwise.services import demand, planning, supply
+from shelfwise.services.composition import compose
 from shelfwise.services.demand import Demand
+from shelfwise.services.fitting import fitted
 from shelfwise.services.names import product_code
 from shelfwise.services.planning import RATE_DAYS, Plan
 from shelfwise.services.supply import Supply
-from shelfwise.storage import plans
+from shelfwise.storage import catalogue, plans
 
 Progress = Callable[[str, int, int], None]
 Floats = npt.NDArray[np.floating[Any]]
@@ -56,6 +60,12 @@ class Explanation:
         Factor of each weekday around an average open day.
     decisions
         What people decided about the line.
+    made_of
+        Units of each whole week ahead by cause, which add up to its demand: ``week_to``, ``kind``, ``part``, ``units``.
+    events
+        Promotions and holidays ahead and what they bring; see `shelfwise.services.composition.Composition`.
+    contributions
+        CONTRIBUTIONS: the same by day.
     """
 
     product: str
@@ -68,6 +78,9 @@ class Explanation:
     recent: pl.DataFrame
     weekdays: pl.DataFrame
     decisions: pl.DataFrame
+    made_of: pl.DataFrame = field(default_factory=pl.DataFrame)
+    events: pl.DataFrame = field(default_factory=pl.DataFrame)
+    contributions: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def explain(app: App, product: str, *, progress: Progress | None = None) -> list[Explanation]:
@@ -97,18 +110,38 @@ def explain(app: App, product: str, *, progress: Progress | None = None) -> list
         return [_unplanned(app, code, known, plan)]
     assert plan.run_id is not None  # noqa: S101 - make_plan has saved it
     forecast = planning.published_forecast(app, plan.run_id)
-    return [_line(app, row, plan, known, side, forecast) for row in lines.iter_rows(named=True)]
+    predictor = fitted(app, known.panel, _model_of(plan, app.settings.model))
+    return [_line(app, row, plan, known, side, forecast, predictor) for row in lines.iter_rows(named=True)]
 
 
-def _line(app: App, line: dict[str, Any], plan: Plan, known: Demand, side: Supply, forecast: Forecast) -> Explanation:
+def _model_of(plan: Plan, setting: str) -> str:
+    """Return the name of the model a plan was made with, the setting's where the catalog has it no more."""
+    name = plan.model.rpartition(" ")[0]
+    return name if name in MODELS else setting
+
+
+def _line(
+    app: App,
+    line: dict[str, Any],
+    plan: Plan,
+    known: Demand,
+    side: Supply,
+    forecast: Forecast,
+    predictor: Predictor,
+) -> Explanation:
     one = forecast.select(np.array([forecast.ids.to_list().index(line["unique_id"])]))
     panel = known.panel.select(known.panel.ids == line["unique_id"])
+    with app.database.read() as connection:
+        calendar = catalogue.calendar_events(connection)
+    mean = one.mean()[0, : 7 * SHOWN_WEEKS]
+    made_of = compose(predictor, panel, mean, known, calendar, plan.as_of)
     weekdays = _weekdays(one, panel)
     recent = _recent(panel)
     weeks = _weeks(one, line, side, plan)
     supplier = _supplier_name(side, line["supplier"])
     sentences = (
         *_demand_words(line, panel, weekdays),
+        *made_of.sentences,
         *_stock_words(line, plan, app.settings.currency),
         *_order_words(line, plan, supplier),
         *_hidden_words(panel),
@@ -140,6 +173,9 @@ def _line(app: App, line: dict[str, Any], plan: Plan, known: Demand, side: Suppl
         recent,
         weekdays,
         decisions,
+        made_of.weeks,
+        made_of.events,
+        made_of.contributions.to_frame(),
     )
 
 
@@ -188,6 +224,7 @@ def _weeks(forecast: Forecast, line: dict[str, Any], side: Supply, plan: Plan) -
     paths = forecast.paths
     stock = projected_stock([float(line["on_hand"])], inbound, paths)[0]  # [S, H] units
     out = stockout_risk([float(line["on_hand"])], inbound, paths).probability[0]  # [H]
+    mean = forecast.mean()[0]  # [H] units, to which the parts add up too
     rows = []
     for first in range(0, min(forecast.horizon, 7 * SHOWN_WEEKS) - 6, 7):
         asked = paths[0, :, first : first + 7].sum(axis=1)  # [S] units
@@ -195,7 +232,7 @@ def _weeks(forecast: Forecast, line: dict[str, Any], side: Supply, plan: Plan) -
         left = np.quantile(stock[:, first + 6], [0.1, 0.5, 0.9], method="inverted_cdf")
         rows.append(
             {
-                "week_to": days[first + 6], "demand": float(asked.mean()), "demand_low": float(low),
+                "week_to": days[first + 6], "demand": float(mean[first : first + 7].sum()), "demand_low": float(low),
                 "demand_high": float(high), "due": float(inbound[0, first : first + 7].sum()),
                 "stock_low": float(left[0]), "stock": float(left[1]), "stock_high": float(left[2]),
                 "run_out": float(out[first + 6]),
