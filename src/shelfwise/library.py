@@ -5,7 +5,7 @@ Frames go in and frames come out; nothing here needs a database, except `Store`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -28,6 +28,7 @@ from shelfwise.forecasting.explain import explain as explain_forecast
 from shelfwise.forecasting.lifts import lifts as measure_lifts
 from shelfwise.forecasting.lifts import unseen
 from shelfwise.services import (
+    backtests,
     catalogue,
     decisions,
     demand,
@@ -146,6 +147,8 @@ def backtest(
     step: int | None = None,
     n_paths: int = 200,
     seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+    resume: str | Path | None = None,
 ) -> Backtest:
     """Score models on the past: at each cutoff they see only what was known then.
 
@@ -159,11 +162,18 @@ def backtest(
         Periods after each cutoff.
     n_cutoffs, step
         Number of cutoffs, and periods between them; None puts one horizon between.
+    progress
+        Called with what is being done, scores done and scores in all.
+    resume
+        A database file, made where there is none, that keeps every score as soon as it is there: the same call after
+        an interruption goes on where it was, with one more model works out only that one.
 
     Returns
     -------
     Backtest
-        ``.scores``, a row for each model and cutoff, and ``.summary()``, a row for each model.
+        ``.summary()``, a row for each model (``by_class=True``: for each part of the horizon too); ``.comparison()``,
+        who is best and whether that is more than chance; ``.rows``, every model, cutoff and horizon class;
+        ``.scores``, the same over the whole horizon; ``.failures``; and ``.chart()``, an SVG.
 
     >>> from datetime import date, timedelta
     >>> days = [date(2026, 1, 1) + timedelta(days=n) for n in range(120)]
@@ -173,8 +183,28 @@ def backtest(
     ['auto', 'seasonal_naive']
     """
     panel = _panel(history, freq, known_future, past_only, static)
+    if resume is not None:
+        with open_app(resume) as app:
+            return backtests.run_on(
+                app,
+                panel,
+                list(models),
+                horizon=horizon,
+                cutoffs=n_cutoffs,
+                step=step,
+                n_paths=n_paths,
+                seed=seed,
+                progress=progress,
+            ).result
     return run_backtest(
-        panel, list(models), horizon=horizon, n_cutoffs=n_cutoffs, step=step, n_paths=n_paths, seed=seed
+        panel,
+        list(models),
+        horizon=horizon,
+        n_cutoffs=n_cutoffs,
+        step=step,
+        n_paths=n_paths,
+        seed=seed,
+        progress=progress,
     )
 
 
@@ -334,10 +364,31 @@ class Store:
         return predictions.forecast(self.app, horizon=horizon, products=products, model=model).forecast
 
     def backtest(
-        self, models: Sequence[str] | None = None, *, horizon: int | None = None, n_cutoffs: int = 4
+        self,
+        models: Sequence[str] | None = None,
+        *,
+        horizon: int | None = None,
+        n_cutoffs: int = 4,
+        step: int | None = None,
+        products: Sequence[str] | None = None,
+        fresh: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
     ) -> Backtest:
-        """Score models on the store's own past."""
-        return predictions.backtest(self.app, models=models, horizon=horizon, cutoffs=n_cutoffs)
+        """Score models on the store's own past; scores that are saved are not worked out again unless ``fresh``."""
+        return backtests.run(
+            self.app,
+            models=models,
+            horizon=horizon,
+            cutoffs=n_cutoffs,
+            step=step,
+            products=products,
+            fresh=fresh,
+            progress=progress,
+        ).result
+
+    def backtests(self) -> pl.DataFrame:
+        """Return the saved backtests, the newest first."""
+        return backtests.listed(self.app)
 
     # ------------------------------------------------------------------ orders
 

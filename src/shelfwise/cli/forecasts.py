@@ -1,4 +1,4 @@
-"""``shelfwise forecast`` and ``shelfwise backtest``: what will sell, and how well that would have been known."""
+"""``shelfwise forecast``: what will sell."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
+    """Add the command to the command line."""
     app.command("forecast", short_help="Forecast what will sell.")(forecast)
-    app.command("backtest", short_help="Score models on your own past.")(backtest)
 
 
 def forecast(
@@ -70,54 +69,3 @@ def _tell(made: Prediction) -> None:
     )
     for note in (*made.demand.notes, *origin.notes):
         say(f"note: {note}")
-
-
-def backtest(
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="A model to score; repeat to compare. Default: yours and seasonal naive."),
-    ] = None,
-    horizon: Annotated[
-        int | None, typer.Option("--horizon", "-H", help="Days after each cutoff (SHELFWISE_HORIZON).")
-    ] = None,
-    cutoffs: Annotated[int, typer.Option("--cutoffs", help="How many cutoffs.", min=1)] = 4,
-    step: Annotated[
-        int | None, typer.Option("--step", help="Days between cutoffs. Default: the horizon.", min=1)
-    ] = None,
-    product: ProductsOption = None,
-    by_cutoff: Annotated[
-        bool, typer.Option("--by-cutoff", help="A row for each cutoff instead of the mean.", show_default=False)
-    ] = False,
-    database: DatabaseOption = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-) -> None:
-    """Score models on your own past: at each cutoff they see only what was known then."""
-    to = form(as_json, as_csv)
-    with open_shop(database) as shop, Progress() as progress:
-        from shelfwise.services import predictions
-
-        done = predictions.backtest(
-            shop, models=model, horizon=horizon, cutoffs=cutoffs, step=step, products=product or None, progress=progress
-        )
-    frame = done.scores if by_cutoff else done.summary()
-    shown = ["model", "cutoff", "cutoffs", "wql", "wape", "bias", "mase", "coverage", "seconds"]
-    write_frame(frame, to, shown=shown)
-    if to is Form.TEXT:
-        _explain(done.summary())
-
-
-def _explain(summary: pl.DataFrame) -> None:
-    """Say in words what the scores mean."""
-    rows = {row["model"]: row for row in summary.iter_rows(named=True)}
-    ours = next((row for name, row in rows.items() if name != "seasonal_naive"), None)
-    naive = rows.get("seasonal_naive")
-    if ours is not None and naive is not None and naive["wql"]:
-        gain = 1 - ours["wql"] / naive["wql"]
-        than = "smaller" if gain >= 0 else "larger"
-        say(f"{ours['model']}: weighted quantile loss {words.share(abs(gain))} {than} than seasonal naive's")
-    if ours is not None and ours["coverage"] is not None:
-        say(f"its 80 % range held {words.share(ours['coverage'])} of the days (ties split)")
-        over = ours["bias"]
-        if over is not None:
-            say(f"on the whole it forecast {words.share(abs(over))} too {'much' if over >= 0 else 'little'}")

@@ -14,7 +14,19 @@ from typing import Annotated
 import typer
 
 from shelfwise import __version__
-from shelfwise.cli import config, database, demo, forecasts, history, imports, orders, products, purchasing, suppliers
+from shelfwise.cli import (
+    backtests,
+    config,
+    database,
+    demo,
+    forecasts,
+    history,
+    imports,
+    orders,
+    products,
+    purchasing,
+    suppliers,
+)
 from shelfwise.cli.output import ReaderGone, say, write
 from shelfwise.domain.errors import ShelfwiseError
 
@@ -30,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (demo, imports, orders, purchasing, products, forecasts, suppliers, history, database, config):
+for module in (demo, imports, orders, purchasing, products, forecasts, backtests, suppliers, history, database, config):
     module.register(app)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -227,7 +227,7 @@ def backtest(
             if isinstance(found, Failure):
                 failures.append(found)
                 continue
-            parts.append(replace(found, model=name))
+            parts.append(found.named(name))
             if on_part is not None and (name, window.cutoff) not in known:
                 on_part(parts[-1])
     if not parts and not failures:

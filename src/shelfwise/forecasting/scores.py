@@ -7,7 +7,7 @@ import json
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -55,6 +55,10 @@ class Part:
     ids: tuple[str, ...]
     losses: Floats
     units: Floats
+
+    def named(self, model: str) -> Part:
+        """Return the same scores under another name the model goes by, such as ``auto``."""
+        return replace(self, model=model)
 
     def to_bytes(self) -> bytes:
         """Return the part as bytes: arrays and JSON, no code."""

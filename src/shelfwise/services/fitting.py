@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any, Final
@@ -59,7 +60,22 @@ def fitted(app: App, panel: Panel, model: str) -> Predictor:
 
 def _fingerprint(wanted: Estimator, panel: Panel) -> str:
     """Return a hash of the model's parameters, the program's version and the past of the panel."""
-    digest = sha256(f"{version('shelfwise')} {wanted!r} {panel.freq!r} {panel.hierarchy}".encode())
+    return sha256(f"{version('shelfwise')} {described(wanted)} {panel_fingerprint(panel)}".encode()).hexdigest()
+
+
+def described(wanted: Estimator) -> str:
+    """Return a model with its parameters as text that is the same in every process.
+
+    >>> from shelfwise.forecasting.catalog import estimator
+    >>> " at 0x" in repr(estimator("tsb")), " at 0x" in described(estimator("tsb"))
+    (True, False)
+    """
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(wanted))  # where a function lies in memory is no parameter
+
+
+def panel_fingerprint(panel: Panel) -> str:
+    """Return a hash of the past of a panel: equal where a model that is fitted on it must come out equal."""
+    digest = sha256(f"{panel.freq!r} {panel.hierarchy}".encode())
     for array in (panel.values, panel.offsets, panel.starts, panel.available):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     digest.update(panel.series.write_json().encode())

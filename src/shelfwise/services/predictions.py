@@ -1,4 +1,4 @@
-"""Forecasts and backtests of the store's own demand."""
+"""Forecasts of the store's own demand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import polars as pl
 
 from shelfwise.app import App
 from shelfwise.domain.forecast import Forecast
-from shelfwise.forecasting import backtest as backtesting
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.services import demand
 from shelfwise.services.demand import Demand
@@ -86,45 +85,6 @@ def forecast(
         seed=settings.seed if seed is None else seed,
     )
     return Prediction(made, wanted, predictor)
-
-
-def backtest(
-    app: App,
-    *,
-    models: Sequence[str] | None = None,
-    horizon: int | None = None,
-    cutoffs: int = 4,
-    step: int | None = None,
-    products: Sequence[str] | None = None,
-    progress: Progress | None = None,
-) -> backtesting.Backtest:
-    """Score models on the store's own past: at each cutoff they see only what was known then.
-
-    Parameters
-    ----------
-    models
-        Names of models; None compares the model of the settings with seasonal naive.
-    horizon
-        Days H after each cutoff; None takes the setting.
-    cutoffs, step
-        Number of cutoffs and days between them; None puts one horizon between.
-    products
-        Product codes or names; None for every live one.
-    """
-    settings = app.settings
-    known = demand.load(app)
-    wanted = known.live(settings.live_days) if products is None else known.only(products)
-    names = list(models) if models else list(dict.fromkeys([settings.model, "seasonal_naive"]))
-    return backtesting.backtest(
-        wanted.panel,
-        names,
-        horizon=settings.horizon if horizon is None else horizon,
-        n_cutoffs=cutoffs,
-        step=step,
-        n_paths=settings.n_paths,
-        seed=settings.seed,
-        progress=progress,
-    )
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:
