@@ -381,8 +381,8 @@ def classes_of(parts: Parts, fitted: Fitted) -> Integers:
 def moments_of(parts: Parts, fitted: Fitted, factor: Floats | None = None) -> tuple[Floats, Floats]:
     """Return mean and variance [n, H]; ``factor`` [n, H] multiplies the mean where another model corrects it.
 
-    variance = width x noise x mean + spread x share x mean^2: the second part is what is not known of the level of a
-    series with little history, the share of its level that is borrowed.
+    variance = width x noise x mean x (1 + 1 / periods) + spread x share x mean^2: the error of a level read off so many
+    periods, and what is not known of a level of which that share is borrowed. Both are small after a season or two.
     """
     horizon = parts.season.shape[1]
     mean = level_of(parts, fitted) * parts.season
@@ -393,7 +393,9 @@ def moments_of(parts: Parts, fitted: Fitted, factor: Floats | None = None) -> tu
     prior = fitted.prior_periods[parts.groups]
     borrowed = prior / (parts.known + prior)
     unknown = fitted.prior_spread[parts.groups] * borrowed
-    variance = _widened(parts.noise[:, None], width, fitted.is_count) * mean + unknown[:, None] * mean**2
+    read_off = 1.0 + parts.known / (parts.known + prior) ** 2  # [n]
+    noise = _widened(parts.noise[:, None], width, fitted.is_count) * read_off[:, None]
+    variance = noise * mean + unknown[:, None] * mean**2
     return mean, variance
 
 

@@ -35,6 +35,8 @@ CEILING: Final = 2.0  # neither mean nor deviation of a period goes beyond so ma
 SMALLEST: Final = 1e-6  # of a history's mean: below it nothing is expected, and surely so
 DECIMALS: Final = 10  # of scaled histories, so that grams and kilograms lead an optimiser to one and the same answer
 NOISE_PERIODS: Final = 20.0  # periods of history that the noise of a series' category is worth
+ENOUGH: Final = 8  # seen periods below which a series shows no noise
+UNKNOWN_NOISE: Final = 0.25  # of the level, where no series shows its noise: a deviation of half the mean
 SAMPLE: Final = 1000  # series that noise and dependence are measured on
 NAMED: Final = 5  # ids that one note names
 
@@ -140,16 +142,18 @@ class Common:
             if not seen.any():
                 continue
             level[row] = values[seen].mean()
-            if level[row] > 0:
+            if level[row] > 0 and seen.sum() >= ENOUGH:
                 lean = NOISE_PERIODS if pool.is_count else 0.0  # noise of counts is about 1, of other units anything
                 noise[row] = _noise(values[seen], expected(values, seen, season)[seen], 1.0, lean)
                 errors[row] = _late_errors(values, seen, season, held)
+        known = level[~np.isnan(level)]
+        unknown = float(pool.is_count) + UNKNOWN_NOISE * (float(known.mean()) if known.size else 0.0)
         return cls(
             freq=pool.freq,
             is_count=pool.is_count,
             groups=groups,
             level=_by_group(level, codes, len(groups), np.mean, 0.0),
-            noise=np.maximum(_by_group(noise, codes, len(groups), np.median, 1.0), 1.0 if pool.is_count else 1e-9),
+            noise=np.maximum(_by_group(noise, codes, len(groups), np.median, unknown), 1.0 if pool.is_count else 1e-9),
             dependence=_dependence(errors),
         )
 
@@ -267,9 +271,12 @@ class LocalPredictor:
         return np.minimum(mean, highest), np.minimum(variance, highest * highest)
 
     def _flat(self, known: Floats, scale: float, horizon: int, noise: float) -> tuple[Floats, Floats]:
-        """Return the mean of what was seen, with noise around it."""
+        """Return the mean of what was seen, with noise around it and what so few periods leave unknown of a mean."""
         own = _noise(known, np.full(known.size, scale), noise, NOISE_PERIODS)
-        return np.full(horizon, scale), np.full(horizon, own * scale)
+        variance = own * scale * (1.0 + 1.0 / known.size)
+        if known.size < ENOUGH:
+            variance += UNKNOWN_NOISE * scale * scale / known.size
+        return np.full(horizon, scale), np.full(horizon, variance)
 
     def _fit(self, history: Floats, season: int, horizon: int, unique_id: str, told: _Told) -> Outlook | None:
         """Return the outlook of the seasonal form, else of the one without, else None."""

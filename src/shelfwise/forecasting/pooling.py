@@ -27,6 +27,8 @@ from shelfwise.forecasting.seasonality import (
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
+ENOUGH: Final = 8  # seen periods below which a series shows no noise
+UNKNOWN_NOISE: Final = 0.25  # of the level, where no series shows its noise: a deviation of half the mean
 LONGEST_YEARS: Final = 5  # a yearly shape is read off the last five
 
 
@@ -105,10 +107,12 @@ def _pooled_noise(blocks: list[Block], fitted: Fitted) -> Floats:
     unshrunk = replace(fitted, noise=np.ones(len(fitted.groups)))
     lean = 20.0 if fitted.is_count else 0.0  # the noise of counts is about 1; that of kilograms or money is anything
     for block in blocks:
-        live = block.values.sum(axis=1) > 0
+        live = (block.values.sum(axis=1) > 0) & (block.seen.sum(axis=1) >= ENOUGH)
         noise.append(noise_of(block, _season_so_far(block, fitted), unshrunk, lean)[live])
         groups.append(block.groups[live])
-    return _by_group(np.concatenate(noise), np.concatenate(groups), len(fitted.groups), np.median, 1.0)
+    units, seen = (sum(float(getattr(b, side).sum()) for b in blocks) for side in ("values", "seen"))
+    unknown = float(fitted.is_count) + UNKNOWN_NOISE * units / max(seen, 1.0)
+    return _by_group(np.concatenate(noise), np.concatenate(groups), len(fitted.groups), np.median, unknown)
 
 
 def _by_group(values: Floats, groups: Integers, n_groups: int, statistic: Any, empty: float) -> Floats:

@@ -51,9 +51,28 @@ def test_a_place_not_seen_last_season_takes_its_latest_value():
 
 def test_a_place_never_seen_takes_the_series_own_values():
     found = forecast(panel_of([[2.0, 4.0, 6.0]]), 7)
-    assert found.paths[0, :, 4:].tolist()[0] == [2.0, 4.0, 6.0]  # the last three places of the week were seen
-    assert set(np.unique(found.paths[0, :, :4])) == {2.0, 4.0, 6.0}
+    assert np.median(found.paths[0, :, 5:], axis=0) == pytest.approx([4.0, 6.0], abs=2.0)  # places that were seen
+    assert set(np.unique(found.paths[0, :, :4])) == {
+        0.0,
+        2.0,
+        4.0,
+        6.0,
+        8.0,
+    }  # own values, and neighbours' changes of 2
     assert found.mean()[0, :4] == pytest.approx(4.0, abs=0.5)
+
+
+def test_a_jump_in_the_past_is_no_drift_to_come():
+    """The changes of a level shift all point one way; carried on, they made 64 of a steady 50."""
+    values = np.repeat([5.0, 50.0], [150, 50])
+    assert forecast(panel_of([values]), 28).mean()[0] == pytest.approx(50.0, rel=0.1)
+
+
+def test_one_observation_may_come_again_or_not_or_twice():
+    found = forecast(panel_of([[6.0]]), 7)
+    assert {0.0, 6.0, 12.0} >= set(np.unique(found.paths))
+    assert found.mean()[0] == pytest.approx(6.0, rel=0.15)
+    assert (found.quantiles([0.9]) > found.quantiles([0.1])).all()
 
 
 def test_censored_periods_are_not_repeated():

@@ -221,11 +221,15 @@ def test_what_came_later_is_not_in_the_features_of_a_training_row(shop, predicto
     np.testing.assert_array_equal(*found)
 
 
-def test_the_values_of_censored_days_do_not_matter(shop, past, predictor):
-    values = shop.values.copy()
-    values[:30, CENSORED] = 777.0
-    other = shop.panel(values=values).split(AHEAD)[0]
-    same(predictor.predict(other, AHEAD), predictor.predict(past, AHEAD))
+def test_days_without_stock_do_not_matter_and_days_that_sold_out_are_demand_at_least(shop, predictor):
+    found = []
+    for sold in (0.0, np.nan, 777.0):
+        values = shop.values.copy()
+        values[:30, CENSORED] = sold
+        found.append(predictor.predict(shop.panel(values=values).split(AHEAD)[0], AHEAD))
+    same(found[0], found[1])
+    assert (found[2].mean()[:30].sum(axis=1) > found[0].mean()[:30].sum(axis=1)).all()
+    np.testing.assert_array_equal(found[2].mean()[30:], found[0].mean()[30:])
 
 
 def test_censored_and_closed_days_are_not_among_the_training_rows(shop, past, predictor):

@@ -66,8 +66,8 @@ class SeasonalNaivePredictor:
     def predict(self, panel: Panel, horizon: int, *, n_paths: int = 200, seed: int = 0) -> Forecast:
         """Return the last season repeated; see `contract.Predictor.predict`.
 
-        Each path adds, season by season, changes drawn from the series' own: after k seasons the spread is that of k
-        changes. A place of the season that was never seen takes one of the series' own values, drawn for each path.
+        Each path adds, season by season, changes drawn from the series' own, up or down: after k seasons the spread is
+        that of k changes. A place of the season never seen takes one of the series' own values, drawn for each path.
         """
         check_horizon(horizon)
         if n_paths < 2:
@@ -80,14 +80,15 @@ class SeasonalNaivePredictor:
         change = past[:, season:] - past[:, :-season]  # [N, changes x season]
         paths = np.empty((panel.n_series, n_paths, horizon), dtype=np.float32)
         for row, unique_id in enumerate(panel.ids.to_list()):
+            own = past[row][~np.isnan(past[row])]
             known = change[row][~np.isnan(change[row])]
-            if not len(known):
-                known = np.array([0.0])
+            if not len(known):  # under a season of history: neighbours, or one value that may as well be none or two
+                known = np.diff(own) if len(own) > 1 else own if len(own) else np.array([0.0])
             generator = keyed_generator(seed, "seasonal_naive", unique_id)
             drawn = generator.choice(known, size=(n_paths, seasons, season))
+            drawn *= generator.choice([-1.0, 1.0], size=drawn.shape)  # up as likely as down: no drift, it is naive
             level = np.broadcast_to(last[row], (n_paths, 1, season)).copy()
             unseen = np.isnan(last[row])
-            own = past[row][~np.isnan(past[row])]
             level[:, 0, unseen] = generator.choice(own if len(own) else [0.0], size=(n_paths, int(unseen.sum())))
             grown = (level + np.cumsum(drawn, axis=1)).reshape(n_paths, seasons * season)[:, :horizon]
             paths[row] = np.maximum(grown, 0.0)
