@@ -23,7 +23,7 @@ def world(**changed) -> Panel:
     """A shop whose promotions mostly fall on fairs; one category never has a promotion."""
     rng = np.random.default_rng(3)
     days = np.arange(PAST + AHEAD)
-    fair = days % 15 < 4  # on all weekdays in turn
+    fair = (days + 4 * np.arange(N)[:, None]) % 15 < 4  # on all weekdays in turn, and not for all at once
     category = np.array(["tea", "cups", "jars"])[np.arange(N) % 3]
     promotion = np.where(fair, rng.random((N, len(days))) < 0.6, rng.random((N, len(days))) < 0.05).astype(float)
     promotion[category == "jars"] = 0.0

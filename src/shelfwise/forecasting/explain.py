@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, runtime_checkable
@@ -81,6 +81,7 @@ _FEATURES: Final = {
     "level": LEARNT, "noise": LEARNT, "age": TREND, "step": TREND, "periods since last sale": TREND,
     "last year": SEASON, "day of month": SEASON, "weekday": WEEKDAY, "time_of_day": WEEKDAY, "time_of_week": WEEKDAY,
 }  # fmt: skip
+_OF_COVARIATES: Final = (" over usual", " over latest", " over highest", " before", " next")  # how such features end
 _RECENT: Final = ("mean ", "share of periods with sales", "largest period over level")  # how such features begin
 
 
@@ -194,10 +195,16 @@ def _notes(predictor: Predictor) -> tuple[str, ...]:
             f"{predictor.name} does not say what its forecasts are made of: what its mean differs from the usual level "
             "on open periods is one part, `model`",
         )
-    calendar = getattr(fitted_of(predictor), "calendar", None)
-    if calendar is not None and calendar.covers:
-        return (f"the calendar all series share holds the effect of {', '.join(calendar.covers)}: it is in `season`",)
+    covered = covered_by_calendar(predictor)
+    if covered:
+        return (f"the calendar that series share holds the effect of {', '.join(covered)}: it is in `season`",)
     return ()
+
+
+def covered_by_calendar(predictor: Predictor) -> tuple[str, ...]:
+    """Return the covariates whose effect is in the calendar that series share and cannot be told apart from it."""
+    fitted = fitted_of(predictor)
+    return () if fitted is None or fitted.calendar is None else fitted.calendar.covers
 
 
 def kind_of(name: str, *, is_event: bool) -> str:
@@ -216,11 +223,18 @@ def kind_of(name: str, *, is_event: bool) -> str:
 
 def fitted_of(predictor: object) -> Fitted | None:
     """Return the level and season that a predictor, or a member of it, stands on; None where there are none."""
-    for one in (predictor, *getattr(predictor, "members", ())):
+    for one in _within(predictor):
         found = getattr(one, "fitted", None)
         if isinstance(found, Fitted):
             return found
     return None
+
+
+def _within(predictor: object) -> list[object]:
+    """Return a predictor and the members of an ensemble, trees first: it is they that it explains itself by."""
+    members = getattr(predictor, "members", None)
+    inner = list(members.values()) if isinstance(members, Mapping) else []
+    return [predictor, *sorted(inner, key=lambda one: not isinstance(one, Trees))]
 
 
 # ---------------------------------------------------------------------- one chunk
@@ -233,7 +247,8 @@ def _explained(predictor: Predictor, panel: Panel, horizon: int) -> dict[Part, F
         mean = predictor.predict(panel, horizon).mean()
         return _in_units(usual, mean, _undivided(panel, usual, mean))
     fitted = fitted_of(predictor)
-    drivers = drivers_of(panel, horizon, flags=() if fitted is None else fitted.flags)
+    covered = covered_by_calendar(predictor)
+    drivers = drivers_of(panel, horizon, flags=() if fitted is None else fitted.flags, without=covered)
     plain = as_usual(panel, drivers, horizon)
     factors = predictor.components(plain, horizon)
     logs = _logs(predictor, plain, usual, factors, horizon)
@@ -318,11 +333,12 @@ def _part_of_component(name: str) -> Part:
 def _split(predictor: Predictor, panel: Panel, factors: dict[str, Floats], horizon: int) -> dict[Part, Floats]:
     """Return the log of the ``learnt`` factor [n, H] by part, after its clipping and trust."""
     learnt = np.log(np.maximum(factors["learnt"], SMALLEST))
-    trees = next((one for one in (predictor, *getattr(predictor, "members", ())) if isinstance(one, Trees)), None)
+    trees = next((one for one in _within(predictor) if isinstance(one, Trees)), None)
     found: dict[Part, Floats] = {LEARNT: learnt.copy()}
     if trees is None:
         return found
     base = {name: factor for name, factor in factors.items() if name not in ("level", "learnt")}
+    covered = covered_by_calendar(predictor)
     for rows, names, values in trees.shap_values(panel, horizon):
         raw = values.sum(axis=2)
         # clipping and trust only shrink the raw score; what they leave is shared as the whole was
@@ -330,20 +346,20 @@ def _split(predictor: Predictor, panel: Panel, factors: dict[str, Floats], horiz
         scale = np.clip(scale, 0.0, 1.0)
         for i, name in enumerate(names):
             mine = values[:, :, i] * scale
-            for part, share in _shares_of(name, trees.names, base, rows):
+            for part, share in _shares_of(name, trees.names, base, rows, covered):
                 found.setdefault(part, np.zeros_like(learnt))[rows] += mine * share
                 found[LEARNT][rows] -= mine * share
     return found
 
 
 def _shares_of(
-    feature: str, names: FeatureNames, base: dict[str, Floats], rows: Integers
+    feature: str, names: FeatureNames, base: dict[str, Floats], rows: Integers, covered: tuple[str, ...]
 ) -> list[tuple[Part, Floats | float]]:
     """Return the parts that a feature speaks of, with their shares.
 
     ``season`` is the product of the base model's factors and is shared among them by the size of their logs.
     """
-    part = part_of_feature(feature, names)
+    part = part_of_feature(feature, names, covered)
     if feature != "season" or part is not None:
         return [(part or LEARNT, 1.0)]
     sizes = {name: np.abs(np.log(np.maximum(factor[rows], LEAST_FACTOR))) for name, factor in base.items()}
@@ -354,17 +370,19 @@ def _shares_of(
     ]
 
 
-def part_of_feature(feature: str, names: FeatureNames) -> Part | None:
+def part_of_feature(feature: str, names: FeatureNames, covered: tuple[str, ...] = ()) -> Part | None:
     """Return the part that a feature of the trees speaks of; None for ``season`` and for a feature not known here.
 
-    Known-ahead covariates stand at their usual when features are read, so what they say is no event but learnt; closed
-    periods are forecast as nothing without the trees.
+    Covariates ``covered`` by the calendar that series share belong to the season. Others known ahead stand at their
+    usual when features are read, so what they say is no event but learnt; closed periods are forecast as nothing
+    without the trees.
     """
-    plain = feature.removesuffix(" over usual")
+    ending = next((end for end in _OF_COVARIATES if feature.endswith(end)), "")
+    plain = feature.removesuffix(ending)
     if plain in names.past_only:
         return Part("covariate", plain)
     if plain in names.known_future or feature in names.static:
-        return LEARNT
+        return SEASON if plain in covered else LEARNT
     if feature.startswith("factor "):
         return _part_of_component(feature.removeprefix("factor "))
     if feature.startswith(_RECENT):

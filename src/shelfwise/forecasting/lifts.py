@@ -19,8 +19,9 @@ import polars as pl
 
 from shelfwise.domain.frames import LIFTS
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import Predictor, check_horizon
-from shelfwise.forecasting.explain import Composed, fitted_of, kind_of
+from shelfwise.forecasting.explain import Composed, covered_by_calendar, fitted_of, kind_of
 from shelfwise.forecasting.held_out import sample_of
 from shelfwise.forecasting.level_season import Fitted, decompose, iterate_blocks, noise_span
 from shelfwise.forecasting.models.base_level import BaseLevel
@@ -38,6 +39,7 @@ PRICE_STEP: Final = 0.1  # of the usual price: what the forecast is asked about
 PRICE_MOVED: Final = 0.05  # of the usual price: less is no change
 LEAN: Final = 10.0  # units of noise that the lift of all series is worth to a category
 SWEEPS: Final = 6  # rounds in which factors of events that come together are told apart
+IN_CALENDAR: Final = "in the forecast it is part of the calendar that series share"
 EIGHTY: Final = 1.2816  # standard deviations to either end of an 80 % range
 SEEN_FIRST: Final = 1000  # series looked at before all are
 
@@ -72,6 +74,7 @@ def lifts(predictor: Predictor, panel: Panel, horizon: int) -> pl.DataFrame:
     fitted = fitted_of(predictor)
     if fitted is None or fitted.freq != pool.freq:
         fitted = BaseLevel().fit(pool).fitted
+    pool = bounded(pool, fitted)  # promotions sell out: without those days they would seem to lift less
     length = int(min(fitted.window, pool.lengths.max()))
     effects = _effects(pool, fitted, length)
     if not effects:
@@ -79,14 +82,19 @@ def lifts(predictor: Predictor, panel: Panel, horizon: int) -> pl.DataFrame:
     season = _past_season(pool, fitted, length)
     asked = sample_of(pool, ASKED)
     down = _means(predictor, asked, horizon)
+    covered = covered_by_calendar(predictor)
     rows: list[dict[str, Any]] = []
     values, seen = _seen(pool, length)
     calm = seen & ~np.any([effect.raised for effect in effects], axis=0)
     level = moving_level(values * calm, calm * season, min(noise_span(fitted.freq), length))
     explained = _others(effects, values, seen, level * season)
     for effect, expected in zip(effects, explained, strict=True):
-        up = None if down is None else _means(predictor, asked, horizon, effect, pool)
-        rows += _rows(effect, pool, fitted, values, seen, expected, asked, up, down)
+        hidden = down is None or effect.covariate in covered
+        up = None if hidden else _means(predictor, asked, horizon, effect, pool)
+        mine = _rows(effect, pool, fitted, values, seen, expected, asked, up, down)
+        if effect.covariate in covered:
+            mine = [row | {"note": IN_CALENDAR} for row in mine]
+        rows += mine
     return LIFTS.check(pl.DataFrame(rows, schema={name: c.dtype for name, c in LIFTS.columns.items()}))
 
 

@@ -55,18 +55,22 @@ class Driver:
         return replace(self, ahead=self.ahead[positions], usual=self.usual[positions], departs=self.departs[positions])
 
 
-def drivers_of(panel: Panel, horizon: int, *, flags: tuple[str, ...] = ()) -> tuple[Driver, ...]:
+def drivers_of(
+    panel: Panel, horizon: int, *, flags: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> tuple[Driver, ...]:
     """Return the covariates that depart from their usual state in the next ``horizon`` periods, by name.
 
     Parameters
     ----------
     flags
         Covariates known to be flags; others are flags where they are only ever 0 or 1.
+    without
+        Covariates left out.
     """
     found = []
     for name in sorted(panel.known_future):
         covariate = panel.known_future[name]
-        if name in NOT_EVENTS:
+        if name in NOT_EVENTS or name in without:
             continue
         flag = not covariate.categories and (name in flags or is_flag(covariate))
         ahead = covariate.at(panel.ends, horizon)

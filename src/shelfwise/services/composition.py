@@ -19,7 +19,15 @@ import polars as pl
 from shelfwise.domain import words
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.contract import Predictor
-from shelfwise.forecasting.explain import Composed, Contributions, Part, explain, kind_of, with_residual
+from shelfwise.forecasting.explain import (
+    Composed,
+    Contributions,
+    Part,
+    covered_by_calendar,
+    explain,
+    kind_of,
+    with_residual,
+)
 from shelfwise.forecasting.usual import Driver, as_usual, drivers_of
 from shelfwise.services.demand import DAILY, Demand
 
@@ -184,7 +192,8 @@ def _events(predictor: Predictor, panel: Panel, horizon: int, known: Demand, cal
         "seen_days": pl.Int64, "seen_days_in_category": pl.Int64,
     }  # fmt: skip
     rows: list[dict[str, Any]] = []
-    drivers = [d for d in drivers_of(panel, horizon) if d.is_event and not d.words]
+    covered = covered_by_calendar(predictor)
+    drivers = [d for d in drivers_of(panel, horizon, without=covered) if d.is_event and not d.words]
     if drivers and isinstance(predictor, Composed):
         actual = predictor.predict(panel, horizon).mean()[0]
         for driver in drivers:
