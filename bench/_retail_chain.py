@@ -24,6 +24,9 @@ Floats = npt.NDArray[np.float32]
 
 START = dt.date(2017, 1, 30)  # a Monday
 DAYS, HORIZON, ITEMS = 1941, 28, 3049
+VERSION = 2  # of what is made: raised when the same seed makes another chain
+KEPT = 4 * HORIZON  # last days whose true mean is kept
+ARRAYS = ("units", "prices", "benefits", "expected", "noise")
 HIERARCHY = ("state", "store", "category", "department", "item")
 STORES = ("N1", "N2", "N3", "N4", "S1", "S2", "S3", "W1", "W2", "W3")  # the letter is the state
 DEPARTMENTS = {  # share of items, log level, elasticity of price, strength of the year, of weekends, of benefits
@@ -65,6 +68,9 @@ class RetailChain:
         [N, T] sales, zero before launch.
     prices
         [N, T + 28] paid in each week, NaN before launch.
+    expected, noise
+        [N, 112] mean and variance that the last days' units were drawn from, every drift and shock known: no forecast
+        can know as much, but a score that this does not win is wrong.
     events
         [T + 28] name of the day's event, or "".
     benefits
@@ -75,6 +81,8 @@ class RetailChain:
 
     units: Floats
     prices: Floats
+    expected: Floats
+    noise: Floats
     events: tuple[str, ...]
     benefits: Floats
     series: pl.DataFrame
@@ -104,10 +112,23 @@ class RetailChain:
         )
         return panel, self.units[:, end:known]
 
+    def truth(self, back: int) -> tuple[Floats, Floats]:
+        """Return mean and variance [N, 28] of the days after the panel that ends ``back`` days before the data does.
+
+        Raises
+        ------
+        ValueError
+            Those days are not kept: only the last 112 are.
+        """
+        low = KEPT - back
+        if low < 0 or low + HORIZON > KEPT:
+            raise ValueError(f"truth is kept of the last {KEPT} days, so back must be {HORIZON} to {KEPT}, got {back}")
+        return self.expected[:, low : low + HORIZON], self.noise[:, low : low + HORIZON]
+
     def save(self, folder: Path) -> None:
         """Write the chain to ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("units", "prices", "benefits"):
+        for name in ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
         (folder / "events.txt").write_text("\n".join(self.events))
         self.series.write_csv(folder / "series.csv")  # last: its presence says that the rest is whole
@@ -115,7 +136,7 @@ class RetailChain:
     @classmethod
     def load(cls, folder: Path) -> RetailChain:
         """Read what `save` wrote."""
-        read: dict[str, Any] = {name: np.load(folder / f"{name}.npy") for name in ("units", "prices", "benefits")}
+        read: dict[str, Any] = {name: np.load(folder / f"{name}.npy") for name in ARRAYS}
         events = tuple((folder / "events.txt").read_text().split("\n"))
         return cls(events=events, series=pl.read_csv(folder / "series.csv", infer_schema=False), **read)
 
@@ -189,11 +210,12 @@ class _Maker:
 
     def _series(
         self, level: Any, drift: Any, launch: Any, usual: Any, of_item: Any, shape: Any, open_day: Any
-    ) -> tuple[Floats, Floats]:
-        """Draw units [N, T] and prices [N, T + 28], some items at a time; each block has a generator of its own."""
+    ) -> tuple[Floats, Floats, Floats, Floats]:
+        """Draw units, prices and what was expected of the last days, items in blocks with a generator each."""
         length = shape.shape[-1]
         n = self.items * len(STORES)
         units, prices = np.empty((n, DAYS), dtype=np.float32), np.empty((n, length), dtype=np.float32)
+        expected, noise = np.empty((n, KEPT), dtype=np.float32), np.empty((n, KEPT), dtype=np.float32)
         elasticity = np.array([part[2] for part in DEPARTMENTS.values()])
         per_block = ROWS // len(STORES)
         for low in range(0, self.items, per_block):
@@ -216,7 +238,9 @@ class _Maker:
             bunch = rng.gamma(2.0, 0.30, (len(item), 1)) + 0.10 * mean  # variance over mean, less 1
             units[rows] = rng.poisson(rng.gamma(np.maximum(mean / bunch, 1e-9)) * bunch)
             prices[rows] = price
-        return units, prices
+            expected[rows] = mean[:, -KEPT:]
+            noise[rows] = (mean * (1.0 + bunch))[:, -KEPT:]
+        return units, prices, expected, noise
 
 
 def _event_names(days: list[dt.date]) -> list[str]:

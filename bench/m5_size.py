@@ -5,7 +5,7 @@ into ``--data``. Each model and cutoff then runs in a process of its own: read, 
 (``sw.forecast(panel, horizon=28, seed=0)``), quantiles of every series, quantiles of all twelve levels and of the
 28-day totals from the joint paths. Wall and CPU seconds and the peak of memory after each stage are measured before
 anything else is scored. Cutoff 0 ends 28 days before the data does, each further one 28 days earlier. ``--save`` keeps
-each result as a JSON line and leaves out what is there already.
+each result as a JSON line and leaves out what is there already. ``--model truth`` scores what the days were drawn from.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 from _level_scores import M5_LEVELS, Sums, calibration, wrmsse
-from _retail_chain import HORIZON, RetailChain
+from _retail_chain import HORIZON, VERSION, RetailChain
 
 import shelfwise as sw
-from shelfwise.domain.forecast import DEFAULT_LEVELS, Forecast
+from shelfwise.domain.forecast import DEFAULT_LEVELS, Forecast, Provenance
+from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import metrics
 
+TRUTH = "truth"  # not a model: what the chain itself drew the days from
 STAGES = ("read", "panel", "forecast", "quantiles", "levels")
 
 
@@ -39,10 +41,15 @@ def measure(folder: Path, model: str, cutoff: int) -> dict[str, Any]:
     clock = _Clock()
     chain = RetailChain.load(folder)
     clock.lap("read")
-    past, actual = chain.panel(HORIZON * (cutoff + 1))
+    back = HORIZON * (cutoff + 1)
+    past, actual = chain.panel(back)
+    truth = Marginals(*chain.truth(back)) if model == TRUTH else None
     del chain
     clock.lap("panel")
-    forecast = sw.forecast(past, horizon=HORIZON, model=model, seed=0)
+    if truth is None:
+        forecast = sw.forecast(past, horizon=HORIZON, model=model, seed=0)
+    else:
+        forecast = Forecast(past.series, past.ends, past.freq, Provenance(TRUTH, "1"), marginals=truth)
     clock.lap("forecast")
     forecast.quantiles(DEFAULT_LEVELS)
     clock.lap("quantiles")
@@ -137,7 +144,7 @@ def _median(values: list[float]) -> float:
 
 def chain_in(folder: Path, n_series: int | None) -> Path:
     """Return the folder of the chain of that size, made in a process of its own where it is not there yet."""
-    here = folder / f"retail-chain-{n_series or 'all'}"
+    here = folder / f"retail-chain-{VERSION}-{n_series or 'all'}"
     if not (here / "series.csv").is_file():
         started = time.perf_counter()
         subprocess.run([sys.executable, __file__, "--make", str(here), *_size(n_series)], check=True)
@@ -152,7 +159,9 @@ def _size(n_series: int | None) -> list[str]:
 def main() -> None:
     """Run what is asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="auto,base_level", help="names of the catalog, separated by commas")
+    parser.add_argument(
+        "--model", default="auto,base_level", help="names of the catalog, by commas; truth for the bound"
+    )
     parser.add_argument("--cutoffs", type=int, default=1, help="windows of 28 days, the last ones first")
     parser.add_argument("--series", type=int, help="whole items in all ten stores, about so many series")
     parser.add_argument("--data", type=Path, help="where the chain is kept; default: a temporary folder")
