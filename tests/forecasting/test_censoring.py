@@ -12,6 +12,8 @@ from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import censoring
 from shelfwise.forecasting.catalog import MODELS
 from shelfwise.forecasting.models.base_level import BaseLevel
+from shelfwise.forecasting.scores import score
+from shelfwise.forecasting.windows import windows
 from shelfwise.ingest.availability import infer
 
 HORIZON = 28
@@ -196,6 +198,32 @@ def test_a_panel_censored_throughout_is_repaired_without_an_error():
     fixed = censoring.repaired(panel_of(np.ones((2, 30)), np.zeros((2, 30), dtype=bool)))
     assert np.isfinite(fixed.values).all()
     assert (fixed.values >= 1.0).all()
+
+
+def test_a_repair_reads_the_shapes_of_a_model_that_is_wrapped_or_a_member(world):
+    class Wrapped:
+        def __init__(self, **parts):
+            self.__dict__ |= parts
+
+    _, panel = world
+    base = BaseLevel(history_days=60, cutoffs=1).fit(panel.select(np.arange(20)))
+    known = censoring.expected_demand(panel, base)
+    assert not np.array_equal(known, censoring.expected_demand(panel))
+    for predictor in (Wrapped(inner=base), Wrapped(inner=Wrapped(members={"base_level": base}))):
+        np.testing.assert_array_equal(censoring.expected_demand(panel, predictor), known)
+
+
+def test_errors_are_not_scaled_by_changes_that_stockouts_made():
+    values = demand_of(6, 120) + 1.0
+    flags = np.ones(values.shape, dtype=bool)
+    flags[:, 20:60] = False
+    found = []
+    for unseen in (0.0, np.nan):
+        values[~flags] = unseen
+        window = next(windows(panel_of(values, flags), 7, 1))
+        made = MODELS["seasonal_naive"]().fit(window.past).predict(window.past, 7)
+        found.append([score(window, made, 7)[name] for name in ("mase", "rmsse")])
+    assert found[0] == found[1]
 
 
 # ---------------------------------------------------------------------- what it is worth

@@ -14,7 +14,7 @@ prior level of its category.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -190,8 +190,16 @@ def _count_tail(size: Floats, q: Floats, least: Floats) -> Floats:
 
 
 def _fitted_of(panel: Panel, predictor: Predictor | None) -> Fitted:
-    found = getattr(predictor, "fitted", None)
-    return found if isinstance(found, Fitted) and found.freq == panel.freq else shapes_of(panel)
+    """Return the shapes of a predictor, of the one it wraps or of one of its members; else those of the panel."""
+    asked: list[Any] = [predictor]
+    for one in asked:  # grows while it is read: wrappers may wrap ensembles
+        found = getattr(one, "fitted", None)
+        if isinstance(found, Fitted) and found.freq == panel.freq:
+            return found
+        members = getattr(one, "members", None)
+        asked += [getattr(one, "inner", None)] if hasattr(one, "inner") else []
+        asked += members.values() if isinstance(members, Mapping) else []
+    return shapes_of(panel)
 
 
 def _filled(panel: Panel, censored: Flags, wanted: Flags, fitted: Fitted) -> Floats:

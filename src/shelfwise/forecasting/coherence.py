@@ -23,6 +23,7 @@ from shelfwise.domain.paths import Dependence
 from shelfwise.forecasting.aggregate_trees import AggregateTrees, combined, train
 from shelfwise.forecasting.aggregates import Aggregates, Chains
 from shelfwise.forecasting.calendar_model import Calendars
+from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import Estimator, Predictor, check_horizon
 from shelfwise.forecasting.held_out import LEVELS, cells_after, reference_horizon, sample_of
 
@@ -62,6 +63,7 @@ class Coherent:
 
     def fit(self, panel: Panel) -> CoherentPredictor:
         """Return the inner model fitted on ``panel``, with the correction of its sums over the next periods."""
+        panel = bounded(panel)  # sums without the days that sold out would be those of quiet days
         inner = self.inner.fit(panel)
         calendars = Calendars.of(panel)
         if calendars is None:

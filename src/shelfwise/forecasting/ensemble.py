@@ -24,6 +24,7 @@ from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
 from shelfwise.forecasting.blending import blend, choose_weights, member_errors, rows_of
+from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.conformal import agreed_factor, relative_noise, widened
 from shelfwise.forecasting.contract import Estimator, Predictor, check_horizon
 from shelfwise.forecasting.demand_classes import CLASSES, classes_of
@@ -90,6 +91,7 @@ class Ensemble:
         ModelError
             No member could be fitted; the message gives their reasons.
         """
+        panel = bounded(panel)  # members are not weighed on the quiet days alone
         failures: dict[str, str] = {}
         notes: list[str] = []
         rehearsal: Rehearsal | None = None

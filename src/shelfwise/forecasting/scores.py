@@ -117,7 +117,9 @@ class _Cells:
         actual, scored = np.where(window.scored, window.actual, 0.0), window.scored
         levels = np.asarray(DEFAULT_LEVELS)
         quantiles, paths = forecast.quantiles(levels), forecast.paths
-        absolute, squared = metrics.naive_scales(window.past.window(int(window.past.lengths.max())), season)
+        longest = int(window.past.lengths.max())
+        known = np.where(window.past.available_window(longest), window.past.window(longest), np.nan)
+        absolute, squared = metrics.naive_scales(known, season)
         return cls(
             actual,
             scored,
