@@ -14,8 +14,8 @@ from shelfwise import __version__
 from shelfwise.cli.main import app, run
 from shelfwise.domain.errors import ConflictError
 
-COMMANDS = ("demo", "import", "check", "order", "purchase-orders", "receive", "why", "forecast", "backtest",
-            "products", "suppliers", "db", "config")  # fmt: skip
+COMMANDS = ("demo", "import", "check", "order", "purchase-orders", "receive", "why", "forecast", "backtest", "compare",
+            "backtests", "products", "suppliers", "db", "config")  # fmt: skip
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from shelfwise.domain.errors import DataError, ModelError, ParameterError
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import catalog
-from shelfwise.forecasting.backtest import METRICS, Part, backtest, score, windows
+from shelfwise.forecasting.backtest import METRICS, Backtest, Part, backtest, score, windows
 from shelfwise.forecasting.models.naive import SeasonalNaive
 
 
@@ -301,6 +301,14 @@ def test_kept_parts_survive_as_bytes_and_are_not_worked_out_again(broken):
     assert handed == []
     assert found.scores.drop("model").equals(whole.scores.drop("model"))
     assert found.comparison().drop("model").equals(whole.comparison().drop("model"))
+
+
+def test_where_a_run_was_cut_off_only_the_cutoffs_that_every_model_has_are_compared():
+    whole = backtest(panel_of(counts()), horizon=7, n_cutoffs=2)
+    cut_off = Backtest(whole.parts[:3], 7)
+    first = Backtest(whole.parts[:2], 7)
+    assert cut_off.comparison().equals(first.comparison())
+    assert cut_off.scores.height == 3
 
 
 @pytest.mark.parametrize("cut", [b"", b"no part", None])

@@ -335,14 +335,13 @@ def _percent(value: float) -> str:
 
 def _by_class(done: SavedBacktest, best: str) -> str:
     """Say which model is best at which part of the horizon."""
-    import polars as pl
-
-    rows = done.result.summary(by_class=True).filter(pl.col("horizon_class") != "all")
-    firsts = rows.group_by("horizon_class", "first_period", "last_period", maintain_order=True).first()
-    if (firsts["model"] == best).all():
+    classes = done.result.rows.select("horizon_class", "first_period", "last_period").unique(maintain_order=True)
+    told, firsts = [], set()
+    for name, first, last in classes.iter_rows():
+        compared = done.result.comparison(name)
+        if name != "all" and compared["wql"][0] is not None:
+            firsts.add(compared["model"][0])
+            told.append(f"days {first} to {last} {compared['model'][0]}")
+    if firsts <= {best}:
         return f"{best} is best at every part of the horizon"
-    told = [
-        f"days {first} to {last} {model}"
-        for first, last, model in firsts.select("first_period", "last_period", "model").iter_rows()
-    ]
     return f"best by part of the horizon: {', '.join(told)}"

@@ -118,7 +118,8 @@ class Backtest:
     def comparison(self, horizon_class: str = ALL) -> pl.DataFrame:
         """Return each model beside the best one, and whether the difference is more than chance; see `comparison`.
 
-        Models that failed at a cutoff are left out: they were not asked the same.
+        Models that failed at a cutoff are left out: they were not asked the same. Where a run was cut off, only the
+        cutoffs at which every model has been are compared.
 
         Parameters
         ----------
@@ -132,6 +133,9 @@ class Backtest:
             )
         column = None if horizon_class == ALL else names.index(horizon_class) - 1
         failed = {failure.model for failure in self.failures}
+        parts = [part for part in self.parts if part.model not in failed]
+        by_model = [{part.cutoff for part in parts if part.model == model} for model in {p.model for p in parts}]
+        shared = set.intersection(*by_model) if by_model else set()
         losses = [
             comparison.SeriesLosses(
                 part.model,
@@ -140,8 +144,8 @@ class Backtest:
                 part.losses.sum(axis=1) if column is None else part.losses[:, column],
                 part.units.sum(axis=1) if column is None else part.units[:, column],
             )
-            for part in self.parts
-            if part.model not in failed
+            for part in parts
+            if part.cutoff in shared
         ]
         return comparison.beside_the_best(losses, seed=self.seed)
 
