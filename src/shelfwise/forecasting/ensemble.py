@@ -60,8 +60,6 @@ class Ensemble:
         the order is that in which they stand in for each other.
     sample
         Series that members are rehearsed on, chosen by a hash of their ids; at least 50.
-    judged
-        Series of those that they are asked about, at least 50.
 
     >>> Ensemble(members=())
     Traceback (most recent call last):
@@ -70,8 +68,7 @@ class Ensemble:
 
     name: str = field(default="ensemble", init=False)
     members: tuple[Estimator, ...] = field(default_factory=members_of)
-    sample: int = 2000
-    judged: int = 1000
+    sample: int = 1000
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -79,9 +76,8 @@ class Ensemble:
         names = [member.name for member in self.members]
         if len(set(names)) < len(names):
             raise ParameterError(f"members need names of their own, got {', '.join(names)}")
-        for name in ("sample", "judged"):
-            if getattr(self, name) < 50:
-                raise ParameterError(f"{name} must be at least 50, got {getattr(self, name)}")
+        if self.sample < 50:
+            raise ParameterError(f"sample must be at least 50, got {self.sample}")
 
     def fit(self, panel: Panel) -> EnsemblePredictor:
         """Return a predictor with the members that carry weight fitted on ``panel``.
@@ -97,7 +93,7 @@ class Ensemble:
         rehearsal: Rehearsal | None = None
         if len(self.members) > 1:
             try:
-                rehearsal = rehearse(panel, self.members, self.sample, self.judged)
+                rehearsal = rehearse(panel, self.members, self.sample)
             except ModelError as error:
                 notes.append(f"members are not weighed: {error}")
         names = tuple(member.name for member in self.members) if rehearsal is None else rehearsal.names
