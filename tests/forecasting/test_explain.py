@@ -13,7 +13,20 @@ from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
 from shelfwise.forecasting.catalog import MODELS
-from shelfwise.forecasting.explain import KINDS, LEARNT, MODEL, Composed, Part, explain, part_of_feature, with_residual
+from shelfwise.forecasting.coherence import Coherent
+from shelfwise.forecasting.ensemble import Ensemble
+from shelfwise.forecasting.explain import (
+    KINDS,
+    LEARNT,
+    MODEL,
+    SEASON,
+    Part,
+    composed,
+    covered_by_calendar,
+    explain,
+    part_of_feature,
+    with_residual,
+)
 from shelfwise.forecasting.features import FeatureNames, build
 from shelfwise.forecasting.level_season import decompose, iterate_blocks
 from shelfwise.forecasting.models.base_level import BaseLevel
@@ -103,7 +116,7 @@ def test_every_model_adds_up_on_zero_constant_short_and_empty_series(model):
         pytest.skip(str(error))  # an extra that is not installed
     found = explain(predictor, odd, 9)
     np.testing.assert_allclose(found.mean(), predictor.predict(odd, 9).mean(), rtol=1e-6, atol=1e-9)
-    if not isinstance(predictor, Composed):
+    if composed(predictor) is None:
         assert {p.kind for p in found.parts} <= {"level", "opening", "model"}
         assert "does not say" in found.notes[0]
 
@@ -240,6 +253,7 @@ def test_every_feature_of_the_trees_speaks_of_a_part(freq, cycle):
     assert part_of_feature("something new", names) is None
     assert part_of_feature("visits", names) == Part("covariate", "visits")
     assert part_of_feature("price over usual", names) == LEARNT
+    assert part_of_feature("promotion over usual", names, ("promotion",)) == SEASON
 
 
 def test_a_model_that_does_not_say_has_its_level_and_itself():
@@ -271,3 +285,62 @@ class OpenDaysOnly:
 
     def to_arrays(self):
         return {}
+
+
+# ---------------------------------------------------------------------- aggregates and their calendar
+
+
+def chain_of_shops(days: int = 440) -> Panel:
+    """A chain whose sales follow the year, with fairs that all its series share and promotions that they do not."""
+    rng = np.random.default_rng(2)
+    n, ordinal = 120, np.arange(days + AHEAD)
+    fair = np.where(ordinal % 31 < 2, "fair", "none").astype(object)
+    promotion = (rng.random((n, days + AHEAD)) < 0.08).astype(float)
+    year = 1.0 + 0.5 * np.sin(2 * np.pi * ordinal / 365.25)
+    rate = rng.gamma(4.0, 2.0, (n, 1)) * year * np.array([0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 0.9])[ordinal % 7]
+    rate = rate * np.where(fair == "fair", 2.0, 1.0) * np.where(promotion > 0, 1.8, 1.0)
+    return Panel.from_wide(
+        rng.poisson(rate).astype(float),
+        start="2024-01-01",
+        series={"unique_id": [f"p{i:03}" for i in range(n)], "category": [f"c{i % 3}" for i in range(n)]},
+        known_future={"event": fair, "promotion": promotion},
+    ).split(AHEAD)[0]
+
+
+@pytest.fixture(scope="module")
+def chain() -> Panel:
+    return chain_of_shops()
+
+
+@pytest.mark.parametrize("inner", [BaseLevel(), Trees(rounds=40, trust=1.0)], ids=["base_level", "trees"])
+def test_a_forecast_held_against_models_of_its_sums_adds_up_too(chain, inner):
+    predictor = Coherent(inner, "held", strength=1.0).fit(chain)
+    found = explain(predictor, chain, AHEAD)
+    np.testing.assert_allclose(found.mean(), predictor.predict(chain, AHEAD).mean(), rtol=1e-6)
+    assert predictor.correction is not None
+    assert found.of_kind("company").any()
+    assert MODEL not in found.parts
+    assert found.of_kind("promotion").sum() > 0
+
+
+def test_what_the_shared_calendar_holds_is_no_event_of_its_own_and_is_named(chain):
+    predictor = Trees(rounds=40, trust=1.0).fit(chain)
+    covered = covered_by_calendar(predictor)
+    found = explain(predictor, chain, AHEAD)
+    assert bool(covered) == bool(found.notes)
+    assert all(name in found.notes[0] for name in covered)
+    assert not {part.name for part in found.parts if part.kind == "event"} & set(covered)
+
+
+def test_a_wrapper_of_a_model_that_does_not_say_does_not_say_either(chain):
+    predictor = Coherent(SeasonalNaive(), "held", strength=1.0).fit(chain)
+    found = explain(predictor, chain, AHEAD)
+    assert {part.kind for part in found.parts} <= {"level", "opening", "model"}
+    np.testing.assert_allclose(found.mean(), predictor.predict(chain, AHEAD).mean(), rtol=1e-6)
+
+
+def test_an_ensemble_is_explained_by_its_trees_and_what_the_others_change(past):
+    predictor = Ensemble(members=(BaseLevel(), Trees(rounds=40, trust=1.0), SeasonalNaive())).fit(past)
+    found = explain(predictor, past, AHEAD)
+    np.testing.assert_allclose(found.mean(), predictor.predict(past, AHEAD).mean(), rtol=1e-6, atol=1e-9)
+    assert MODEL not in found.parts

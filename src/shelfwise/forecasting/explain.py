@@ -190,7 +190,7 @@ def explain(predictor: Predictor, panel: Panel, horizon: int) -> Contributions:
 
 
 def _notes(predictor: Predictor) -> tuple[str, ...]:
-    if not isinstance(predictor, Composed):
+    if composed(predictor) is None:
         return (
             f"{predictor.name} does not say what its forecasts are made of: what its mean differs from the usual level "
             "on open periods is one part, `model`",
@@ -202,7 +202,10 @@ def _notes(predictor: Predictor) -> tuple[str, ...]:
 
 
 def covered_by_calendar(predictor: Predictor) -> tuple[str, ...]:
-    """Return the covariates whose effect is in the calendar that series share and cannot be told apart from it."""
+    """Return what has its effect in the calendar that series share and cannot be told apart from it.
+
+    Names of covariates, or of a covariate and its word.
+    """
     fitted = fitted_of(predictor)
     return () if fitted is None or fitted.calendar is None else fitted.calendar.covers
 
@@ -231,10 +234,22 @@ def fitted_of(predictor: object) -> Fitted | None:
 
 
 def _within(predictor: object) -> list[object]:
-    """Return a predictor and the members of an ensemble, trees first: it is they that it explains itself by."""
+    """Return a predictor, what it wraps, and the members of an ensemble, trees first: it explains itself by them."""
+    found = [predictor]
+    if hasattr(predictor, "inner"):
+        found += _within(predictor.inner)
     members = getattr(predictor, "members", None)
-    inner = list(members.values()) if isinstance(members, Mapping) else []
-    return [predictor, *sorted(inner, key=lambda one: not isinstance(one, Trees))]
+    if isinstance(members, Mapping):
+        for member in sorted(members.values(), key=lambda one: not isinstance(one, Trees)):
+            found += _within(member)
+    return found
+
+
+def composed(predictor: object) -> Composed | None:
+    """Return the predictor if it says what its means are made of; a wrapper can if what it wraps can."""
+    if not isinstance(predictor, Composed) or (hasattr(predictor, "inner") and composed(predictor.inner) is None):
+        return None
+    return predictor
 
 
 # ---------------------------------------------------------------------- one chunk
@@ -243,19 +258,20 @@ def _within(predictor: object) -> list[object]:
 def _explained(predictor: Predictor, panel: Panel, horizon: int) -> dict[Part, Floats]:
     """Return units [n, H] by part of one chunk."""
     usual = _usual_level(predictor, panel, horizon)
-    if not isinstance(predictor, Composed):
+    telling = composed(predictor)
+    if telling is None:
         mean = predictor.predict(panel, horizon).mean()
         return _in_units(usual, mean, _undivided(panel, usual, mean))
     fitted = fitted_of(predictor)
     covered = covered_by_calendar(predictor)
     drivers = drivers_of(panel, horizon, flags=() if fitted is None else fitted.flags, without=covered)
     plain = as_usual(panel, drivers, horizon)
-    factors = predictor.components(plain, horizon)
+    factors = telling.components(plain, horizon)
     logs = _logs(predictor, plain, usual, factors, horizon)
     mean = _product(factors)
     if drivers:
-        actual = _product(predictor.components(panel, horizon))
-        for part, values in _driven(predictor, panel, drivers, actual, mean).items():
+        actual = _product(telling.components(panel, horizon))
+        for part, values in _driven(telling, panel, drivers, actual, mean).items():
             logs[part] = logs.get(part, 0.0) + values
         mean = actual
     return _in_units(usual, mean, logs)
@@ -382,7 +398,7 @@ def part_of_feature(feature: str, names: FeatureNames, covered: tuple[str, ...] 
     if plain in names.past_only:
         return Part("covariate", plain)
     if plain in names.known_future or feature in names.static:
-        return SEASON if plain in covered else LEARNT
+        return SEASON if any(one == plain or one.startswith(f"{plain} ") for one in covered) else LEARNT
     if feature.startswith("factor "):
         return _part_of_component(feature.removeprefix("factor "))
     if feature.startswith(_RECENT):

@@ -21,7 +21,7 @@ from shelfwise.domain.frames import LIFTS
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import Predictor, check_horizon
-from shelfwise.forecasting.explain import Composed, covered_by_calendar, fitted_of, kind_of
+from shelfwise.forecasting.explain import composed, covered_by_calendar, fitted_of, kind_of
 from shelfwise.forecasting.held_out import sample_of
 from shelfwise.forecasting.level_season import Fitted, decompose, iterate_blocks, noise_span
 from shelfwise.forecasting.models.base_level import BaseLevel
@@ -89,10 +89,10 @@ def lifts(predictor: Predictor, panel: Panel, horizon: int) -> pl.DataFrame:
     level = moving_level(values * calm, calm * season, min(noise_span(fitted.freq), length))
     explained = _others(effects, values, seen, level * season)
     for effect, expected in zip(effects, explained, strict=True):
-        hidden = down is None or effect.covariate in covered
-        up = None if hidden else _means(predictor, asked, horizon, effect, pool)
+        hidden = effect.covariate in covered or effect.name in covered
+        up = None if down is None or hidden else _means(predictor, asked, horizon, effect, pool)
         mine = _rows(effect, pool, fitted, values, seen, expected, asked, up, down)
-        if effect.covariate in covered:
+        if hidden:
             mine = [row | {"note": IN_CALENDAR} for row in mine]
         rows += mine
     return LIFTS.check(pl.DataFrame(rows, schema={name: c.dtype for name, c in LIFTS.columns.items()}))
@@ -167,7 +167,7 @@ def _means(
     predictor: Predictor, asked: Panel, horizon: int, effect: _Effect | None = None, pool: Panel | None = None
 ) -> Floats | None:
     """Return means [n, H] with everything as usual but ``effect``; None where the model reads no covariates."""
-    if not isinstance(predictor, Composed):
+    if composed(predictor) is None:
         return None
     plain = as_usual(asked, drivers_of(asked, horizon), horizon)
     if effect is not None and pool is not None:

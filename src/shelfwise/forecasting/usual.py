@@ -65,7 +65,7 @@ def drivers_of(
     flags
         Covariates known to be flags; others are flags where they are only ever 0 or 1.
     without
-        Covariates left out.
+        Covariates, or words of them (``event fair``), that count as usual whatever they are.
     """
     found = []
     for name in sorted(panel.known_future):
@@ -77,6 +77,8 @@ def drivers_of(
         usual = np.broadcast_to(usual_of(panel, covariate, flag=flag), ahead.shape)
         if covariate.categories:
             departs = ~((ahead == usual) | (np.isnan(ahead) & np.isnan(usual)))
+            left_out = [i for i, word in enumerate(covariate.categories) if f"{name} {word}" in without]
+            departs &= ~np.isin(ahead, left_out)
         else:
             with np.errstate(invalid="ignore"):
                 departs = np.abs(ahead - usual) > 1e-9 * np.maximum(1.0, np.abs(usual))

@@ -20,9 +20,9 @@ from shelfwise.domain import words
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.forecasting.explain import (
-    Composed,
     Contributions,
     Part,
+    composed,
     covered_by_calendar,
     explain,
     kind_of,
@@ -194,7 +194,7 @@ def _events(predictor: Predictor, panel: Panel, horizon: int, known: Demand, cal
     rows: list[dict[str, Any]] = []
     covered = covered_by_calendar(predictor)
     drivers = [d for d in drivers_of(panel, horizon, without=covered) if d.is_event and not d.words]
-    if drivers and isinstance(predictor, Composed):
+    if drivers and composed(predictor) is not None:
         actual = predictor.predict(panel, horizon).mean()[0]
         for driver in drivers:
             without = predictor.predict(as_usual(panel, (driver,), horizon), horizon).mean()[0]
