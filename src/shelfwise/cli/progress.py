@@ -12,19 +12,22 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 QUIET_SECONDS = 1.0
+LONGEST_STEP_SECONDS = 3600.0
+"""Steps that take longer than this tell no remaining time."""
 
 
 class Progress:
     """A callable ``(step, done, total)`` for services, silent where stderr is no terminal.
 
-    Nothing is drawn in the first second, and what was drawn is gone at the end.
+    Nothing is drawn in the first second, and what was drawn is gone at the end. Steps that count towards the same total
+    are one piece of work, whose remaining time is told from its beginning.
     """
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
-        self._step = ""
+        self._step, self._total = "", 0
         self._watched = sys.stderr.isatty()
 
     def __call__(self, step: str, done: int = 0, total: int = 0) -> None:
@@ -34,12 +37,12 @@ class Progress:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
-        if self._task is None or step != self._step:
+        if self._task is None or (step != self._step and total != self._total):
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._step = step
             self._task = self._bar.add_task(step, total=total or None)
-        self._bar.update(self._task, completed=done, total=total or None)
+        self._step, self._total = step, total
+        self._bar.update(self._task, description=step, completed=done, total=total or None)
 
     def __enter__(self) -> Progress:
         """Begin."""
@@ -61,4 +64,5 @@ def _bar() -> RichProgress:
     return RichProgress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), transient=True,
+        speed_estimate_period=LONGEST_STEP_SECONDS,
     )  # fmt: skip
