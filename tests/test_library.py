@@ -78,6 +78,32 @@ def test_a_backtest_scores_every_model_at_every_cutoff() -> None:
     assert set(done.summary()["model"]) == {"auto", "seasonal_naive"}
 
 
+def test_a_backtest_tells_the_parts_of_the_horizon_apart_compares_and_draws() -> None:
+    done = sw.backtest(HISTORY, ["base_level", "seasonal_naive"], horizon=14, n_cutoffs=2)
+    by_class = done.summary(by_class=True)
+    assert by_class["horizon_class"].unique(maintain_order=True).to_list() == ["all", "short", "medium", "long"]
+    assert done.comparison("short")["verdict"].to_list()[0] == "best"
+    assert done.chart().startswith("<svg")
+
+
+def test_a_backtest_that_is_interrupted_goes_on_from_its_file(tmp_path: Path) -> None:
+    asked = {"models": ["base_level", "seasonal_naive"], "horizon": 14, "n_cutoffs": 3}
+    steps: list[str] = []
+
+    def stop(step: str, done: int, _total: int) -> None:
+        steps.append(step)
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sw.backtest(HISTORY, **asked, progress=stop, resume=tmp_path / "scores.db")
+    whole = sw.backtest(HISTORY, **asked, resume=tmp_path / "scores.db")
+    assert whole.rows.drop("seconds").equals(sw.backtest(HISTORY, **asked).rows.drop("seconds"))
+    with sw.Store.open(tmp_path / "scores.db") as store:
+        (row,) = store.backtests().rows(named=True)
+    assert (row["scores"], row["of"], row["finished"]) == (6, 6, True)
+
+
 def test_a_store_goes_from_a_file_to_a_purchase_order(tmp_path: Path) -> None:
     rows = HISTORY.filter(pl.col("y") > 0).select(date="ds", sku="unique_id", units="y")
     rows.write_csv(tmp_path / "sales.csv")
