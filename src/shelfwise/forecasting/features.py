@@ -217,11 +217,17 @@ def _add_covariates(panel: Panel, names: FeatureNames, fitted: Fitted, horizon: 
     for name in names.known_future:
         words = names.words.get(f"covariate {name}")
         covariate = panel.known_future.get(name)
-        ahead = UNKNOWN if covariate is None else _translated(covariate, words, _at(covariate, panel.ends, horizon))
+        around = UNKNOWN if covariate is None else _around(covariate, words, panel.ends, horizon)  # [n, H + 2]
+        ahead = around if covariate is None else around[:, 1:-1]
         add(name, ahead, code=words is not None)
         if words is None:
-            usual = UNKNOWN if covariate is None else _usual(_at(covariate, panel.ends - length, length))
-            add(f"{name} over usual", _over(ahead, usual))
+            past = UNKNOWN if covariate is None else _at(covariate, panel.ends - length, length)
+            add(f"{name} over usual", _over(ahead, _usual(past)))
+            add(f"{name} over latest", _over(ahead, past[:, -1:]))
+            add(f"{name} over highest", _over(ahead, _highest(past)))
+        else:
+            add(f"{name} before", around if covariate is None else around[:, :-2], code=True)
+            add(f"{name} next", around if covariate is None else around[:, 2:], code=True)
     for name in names.past_only:
         covariate = panel.past_only.get(name)
         if f"covariate {name}" in names.words:
@@ -239,6 +245,18 @@ def _at(covariate: Covariate, starts: Integers, length: int) -> Floats:
     """Return [n, length] values from each start on; what no price or temperature can be is missing."""
     values = covariate.at(starts, length)
     return np.where(np.abs(values) < MOST_AMOUNT, values, np.nan)
+
+
+def _around(covariate: Covariate, words: tuple[str, ...] | None, ends: Integers, horizon: int) -> Floats:
+    """Return [n, H + 2] values from the last known period to the one after the horizon."""
+    return _translated(covariate, words, _at(covariate, ends - 1, horizon + 2))
+
+
+def _highest(values: Floats) -> Floats:
+    """Return [n, 1] largest of the known values, NaN where none is known."""
+    known = ~np.isnan(values)
+    found = np.where(known, values, -np.inf).max(axis=1, keepdims=True)
+    return np.where(known.any(axis=1, keepdims=True), found, np.nan)
 
 
 def _over(values: Floats, usual: Floats) -> Floats:

@@ -233,10 +233,17 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
         opened = panel.known_future["open"].at(starts, length + future)
         opened = np.clip(np.where(np.isnan(opened), 1.0, opened), 0.0, 1.0)
         seen = seen & (opened[:, :length] > 0)
+    for name, covariate in panel.known_future.items():
+        if "price" in name and not covariate.shared and not covariate.categories:  # no price yet: not yet on sale
+            seen = seen & np.maximum.accumulate(~np.isnan(covariate.at(starts, length)), axis=1)
     ends = panel.ends[:1] if (panel.ends == panel.ends[0]).all() else panel.ends
     calendar = None
     if fitted.calendar is not None:
-        calendar = fitted.calendar.at(fitted.calendar.codes(panel.series), ends[:, None] + np.arange(-length, future))
+        cells = fitted.calendar.codes(panel.series)
+        calendar = fitted.calendar.at(cells, ends[:, None] + np.arange(-length, future))
+        changed = fitted.calendar.plans.changed(panel, cells, future) if future else None
+        if changed is not None:
+            calendar[:, length:] *= changed
         seen = seen & (calendar[:, :length] > 0)
     values = np.where(seen, np.maximum(np.nan_to_num(values), 0.0), 0.0)
     ordinals = ends[:, None] + np.arange(-length, 0)

@@ -21,7 +21,7 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
-from shelfwise.forecasting.calendar_model import Calendars
+from shelfwise.forecasting.calendar_model import Calendar, Calendars
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.features import FeatureNames, build
@@ -267,6 +267,8 @@ class _Learner:
         """Return trees, how far to trust them, the widths to use with them, and a note where they stay out."""
         _lightgbm()
         backs = _cutoffs(panel, self.horizon, self.parameters.rows)
+        if self.fitted.calendar is not None:  # rows of one training have one set of features
+            backs = [back for back in backs if self.calendar(back) is not None]
         if self.parameters.trust is not None:
             rows = self.rows(panel, backs) if backs else None
             if rows is None:
@@ -284,14 +286,18 @@ class _Learner:
         assert rows is not None  # noqa: S101 - more cutoffs than the early ones, which had rows enough
         return self.train(rows), trust, tuned, ""
 
+    def calendar(self, back: int) -> Calendar | None:
+        """Return the calendar as known at a cutoff, where the base model uses one."""
+        if self.fitted.calendar is None or self.calendars is None:
+            return None
+        older = -(-back // (2 * self.horizon)) * 2 * self.horizon  # one regression serves two cutoffs
+        return self.calendars.at(older) or self.calendars.at(back)
+
     def at(self, panel: Panel, back: int, size: int) -> tuple[Panel, Fitted, Floats, npt.NDArray[np.bool_]]:
         """Return at most ``size`` series that existed at a cutoff, what is measured there, and what came."""
         future = sample_of(panel, size, back)
         past = future.until(future.ends - back)
-        calendar = None
-        if self.fitted.calendar is not None and self.calendars is not None:
-            older = -(-back // (2 * self.horizon)) * 2 * self.horizon  # one regression serves two cutoffs
-            calendar = self.calendars.at(older) or self.calendars.at(back)
+        calendar = self.calendar(back)
         start = replace(self.fitted, calendar=calendar, flags=flags_of(future, calendar))
         measured = measure(sample_of(past, 2000), start, self.fitted.year_strength)
         actual, scored = cells_after(future, past.ends, self.horizon)
