@@ -106,9 +106,11 @@ class Ensemble:
         return EnsemblePredictor(panel.freq, panel.is_count, fitted, plan, tuple(dict.fromkeys(notes)))
 
     def _fit(self, panel: Panel, plan: Plan, failures: dict[str, str]) -> dict[str, Predictor]:
-        """Return the members with weight, and where they all fail, the first of the others that does not."""
+        """Return the members with weight or without cost, and where all fail, the first of the others that does not."""
         known = [member for member in self.members if member.name in plan.names and member.name not in failures]
-        wanted = [member for member in known if plan.shares[:, plan.names.index(member.name)].any()]
+        heavy = {name for name, share in zip(plan.names, plan.shares.T, strict=True) if share.any()}
+        free = (SeasonalNaive, BaseLevel) if "trees" in heavy else (SeasonalNaive,)  # to stand in, at no cost
+        wanted = [member for member in known if member.name in heavy or isinstance(member, free)]
         found = {member.name: predictor for member, predictor in fit_all(wanted, panel, failures)}
         for member in self.members:
             if not found and member.name not in failures:
@@ -279,7 +281,7 @@ class EnsemblePredictor:
     freq, is_count
         Of the panel it was fitted on.
     members
-        Fitted members by name, those with weight in the order they stand in for each other.
+        Fitted members by name, in the order they stand in for each other: with weight, or without cost.
     plan
         Weights, noise and dependence.
     notes

@@ -217,7 +217,8 @@ def moments_of(predictor: Predictor, panel: Panel, horizon: int) -> tuple[Floats
 
 
 def _of_paths(paths: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
-    return paths.mean(axis=1, dtype=np.float64), paths.var(axis=1, dtype=np.float64)
+    with np.errstate(all="ignore"):  # what is not finite is found by `unsound`
+        return paths.mean(axis=1, dtype=np.float64), paths.var(axis=1, dtype=np.float64)
 
 
 def unsound(mean: Floats, variance: Floats, panel: Panel) -> Flags:
