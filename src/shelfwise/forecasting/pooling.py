@@ -29,6 +29,7 @@ Integers = npt.NDArray[np.int64]
 
 ENOUGH: Final = 8  # seen periods below which a series shows no noise
 UNKNOWN_NOISE: Final = 0.25  # of the level, where no series shows its noise: a deviation of half the mean
+GIANT: Final = 10.0  # times the level that three in four series stay below
 LONGEST_YEARS: Final = 5  # a yearly shape is read off the last five
 
 
@@ -185,13 +186,27 @@ def _priors(blocks: list[Block], fitted: Fitted) -> Fitted:
         levels.append(block.values.sum(axis=1)[keep] / known[keep])
         groups.append(block.groups[keep])
     level, group = np.concatenate(levels), np.concatenate(groups)
-    mean = _by_group(level, group, len(fitted.groups), np.mean, 0.0)
+    mean = _by_group(level, group, len(fitted.groups), lambda levels: _without_giants(levels).mean(), 0.0)
     spread = _by_group(level, group, len(fitted.groups), _squared_variation, 1.0)
     periods = np.clip(fitted.noise / np.maximum(spread * mean, 1e-9), 0.05, 60.0)
     return replace(fitted, prior_level=mean, prior_spread=np.clip(spread, 0.05, 10.0), prior_periods=periods)
 
 
+def _without_giants(levels: Floats) -> Floats:
+    """Return levels cut to ten times what three in four of those that sell stay below: a giant is no prior for dwarfs.
+
+    >>> _without_giants(np.array([0.0, 2.0, 3.0, 1e9])).tolist()
+    [0.0, 2.0, 3.0, 30.0]
+    """
+    live = levels[levels > 0]
+    if not len(live):
+        return levels
+    found: Floats = np.minimum(levels, GIANT * float(np.quantile(live, 0.75, method="lower")))
+    return found
+
+
 def _squared_variation(values: Floats) -> float:
+    values = _without_giants(values)
     mean = float(values.mean())
     return float(np.clip(values.var() / max(mean * mean, 1e-12), 0.05, 10.0)) if mean > 0 else 1.0
 
