@@ -129,10 +129,11 @@ def wrmsse(
     levels: Sequence[Level] = M5_LEVELS,
     value: Floats | None = None,
 ) -> pl.DataFrame:
-    """Return one row a level: ``level, nodes, wrmsse, rmsse, bias``.
+    """Return one row a level: ``level, nodes, wrmsse, rmsse, bias, total_wape``.
 
-    ``rmsse`` is the plain mean over nodes, ``bias`` the sum of (mean - y) over the sum of y. The score of the whole
-    hierarchy is the mean of the column ``wrmsse``.
+    ``rmsse`` is the plain mean over nodes, ``bias`` the sum of (mean - y) over the sum of y, ``total_wape`` what the
+    nodes' whole horizons are off in either direction over the same. The score of the whole hierarchy is the mean of
+    the column ``wrmsse``.
 
     Parameters
     ----------
@@ -159,13 +160,15 @@ def wrmsse(
         error = np.zeros(len(nodes))
         error[known] = np.sqrt(((came - said)[known] ** 2).mean(axis=1, dtype=np.float64) / scale[known])
         weight = np.where(known, nodes.sums(np.asarray(value, dtype=np.float64)), 0.0)
+        sold = float(np.abs(came).sum(dtype=np.float64))
         rows.append(
             {
                 "level": nodes.label,
                 "nodes": len(nodes),
                 "wrmsse": float(weight @ error / weight.sum()),
                 "rmsse": float(error[known].mean()),
-                "bias": float((said - came).sum(dtype=np.float64) / np.abs(came).sum(dtype=np.float64)),
+                "bias": float((said - came).sum(dtype=np.float64) / sold),
+                "total_wape": float(np.abs((said - came).sum(axis=1, dtype=np.float64)).sum() / sold),
             }
         )
     return pl.DataFrame(rows)

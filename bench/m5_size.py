@@ -166,6 +166,7 @@ def main() -> None:
     parser.add_argument("--series", type=int, help="whole items in all ten stores, about so many series")
     parser.add_argument("--data", type=Path, help="where the chain is kept; default: a temporary folder")
     parser.add_argument("--save", type=Path, help="folder for the results, JSON lines; what is there is not run again")
+    parser.add_argument("--again", action="store_true", help="run even what is saved; the newest result counts")
     parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--one", nargs=3, metavar=("FOLDER", "MODEL", "CUTOFF"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -189,7 +190,7 @@ def run(options: argparse.Namespace, data: Path) -> list[dict[str, Any]]:
     if options.save:
         options.save.mkdir(parents=True, exist_ok=True)
         kept = options.save / f"m5_size-{options.series or 'all'}.jsonl"
-        if kept.is_file():
+        if kept.is_file() and not options.again:
             done = {(r["model"], r["cutoff"]): r for r in map(json.loads, kept.read_text().splitlines())}
     results = []
     for model in options.model.split(","):

@@ -31,6 +31,7 @@ def test_wrmsse_is_what_the_guide_computes_by_hand():
     )
     assert found["rmsse"].to_list() == pytest.approx([np.sqrt(1 / 3), (np.sqrt(1 / 4) + np.sqrt(2 / (5 / 3))) / 2])
     assert found["bias"].to_list() == pytest.approx([-2 / 12, -2 / 12])
+    assert found["total_wape"].to_list() == pytest.approx([2 / 12, (0 + 2) / 12])
     assert found["nodes"].to_list() == [1, 2]
 
 
