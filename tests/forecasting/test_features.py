@@ -219,8 +219,8 @@ def test_recency_by_hand():
     available[1, -7:] = False
     found = features(panel_of(values, available=available))
     first = {name: found.values[:, 0, i] for i, name in enumerate(found.names)}
-    # nothing sold in 60 days; the last 7 days of the second were hidden
-    np.testing.assert_array_equal(first["periods since last sale"], [4, 7, 0, 60])
+    # nothing sold in 60 days; the last 7 days of the second were hidden, and no stock is no pause in sales
+    np.testing.assert_array_equal(first["periods since last sale"], [4, 0, 0, 60])
     np.testing.assert_array_equal(first["age"], [60, 60, 20, 60])
     np.testing.assert_allclose(first["share of periods with sales, 2 seasons"], [2 / 14, 1.0, 1 / 14, 0.0], rtol=1e-6)
     np.testing.assert_allclose(first["share of periods with sales, 8 seasons"], [3 / 56, 1.0, 1 / 20, 0.0], rtol=1e-6)

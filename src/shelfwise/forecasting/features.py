@@ -160,7 +160,9 @@ def _recency(block: Block, fitted: Fitted, level: Floats) -> dict[str, Floats]:
     season = max(1, min(fitted.freq.season, 28))
     sold = block.values > 0
     periods = block.periods
-    back = np.where(sold.any(axis=1), np.argmax(sold[:, ::-1], axis=1), periods)
+    seen_since = np.cumsum(block.seen[:, ::-1], axis=1)  # [n, T] from the last period backwards: no stock is no pause
+    latest = np.where(sold.any(axis=1), np.argmax(sold[:, ::-1], axis=1), periods - 1)
+    back = seen_since[np.arange(len(sold)), latest] - sold.any(axis=1)
     first = np.where(block.seen.any(axis=1), np.argmax(block.seen > 0, axis=1), periods)
     found: dict[str, Floats] = {
         "periods since last sale": np.minimum(back, 13 * season).astype(np.float64),
