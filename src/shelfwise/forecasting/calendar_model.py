@@ -36,6 +36,8 @@ FLAG: Final = 1.0
 FLAG_BY_WEEKDAY: Final = 5.0
 EVENT: Final = 1.0
 AROUND_EVENT: Final = 3.0  # the three days before and the two after
+AROUND: Final = 3  # days before an event that have an effect; after it one fewer
+EFFECTS: Final = 8  # of one covariate: itself, and seven weekdays or the days before and after
 
 HARMONICS: Final = 3
 HALF_LIFE_YEARS: Final = 1.65  # of the weight of a past period
@@ -57,11 +59,14 @@ class Columns:
         [K].
     common
         [K] False where the effect belongs to single series rather than to their calendar.
+    regressor
+        [K] the covariate a column belongs to, as its place in the aggregates' regressors; -1 for none.
     """
 
     values: Floats
     penalties: Floats
     common: Flags
+    regressor: Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +85,8 @@ class CalendarFit:
         [M, L] the part of it that the series of a node share.
     spread
         [M] variance of a period's log error.
+    effects
+        [M, regressors, `EFFECTS`] what each covariate adds to the log: itself, then by weekday or around it.
     """
 
     aggregates: Aggregates
@@ -87,6 +94,7 @@ class CalendarFit:
     explained: Floats
     calendar: Floats
     spread: Floats
+    effects: Floats
 
     def ahead(self, horizon: int) -> Floats:
         """Return [M, H] expected totals of the periods after the origin, in units."""
@@ -111,7 +119,94 @@ class CalendarFit:
             factors.astype(np.float32),
             tuple(sorted({regressor.name for regressor in aggregates.regressors if regressor.common})),
             _laps(aggregates.freq),
+            self._plans(),
         )
+
+    def _plans(self) -> Plans:
+        """Return what the covariates of the calendars were expected to be after the origin."""
+        aggregates = self.aggregates
+        cells = len(aggregates.nodes.cells)
+        since = max(0, aggregates.periods - AROUND)
+        chosen = [i for i, regressor in enumerate(aggregates.regressors) if regressor.common]
+        values = [
+            np.broadcast_to(aggregates.regressors[i].values[:cells, since:], (cells, len(aggregates.closes) - since))
+            for i in chosen
+        ]
+        daily = aggregates.freq.unit == "d" and aggregates.freq.count == 1
+        return Plans(
+            tuple(aggregates.regressors[i].name for i in chosen),
+            np.array([aggregates.regressors[i].rare and daily for i in chosen], dtype=np.bool_),
+            aggregates.first + since,
+            np.array(values, dtype=np.uint8).reshape(len(chosen), cells, len(aggregates.closes) - since),
+            self.effects[:cells][:, chosen].astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Plans:
+    """What the covariates within a calendar were expected to be when it was made, so that a change of plan counts.
+
+    Parameters
+    ----------
+    names
+        [R] covariates: flags, or a text column and its word.
+    rare
+        [R] events, with an effect around them, rather than flags, with one by weekday.
+    first
+        Ordinal of the first planned period.
+    values
+        [R, C, P] 0 or 1.
+    effects
+        [C, R, `EFFECTS`] on the log of a factor.
+    """
+
+    names: tuple[str, ...]
+    rare: Flags
+    first: int
+    values: npt.NDArray[np.uint8]
+    effects: npt.NDArray[np.float32]
+
+    def changed(self, panel: Panel, codes: Integers, horizon: int) -> Floats | None:
+        """Return factors [N, H] for coming periods in which covariates are not as planned; None where all are.
+
+        Periods for which nothing was planned stay as they are.
+        """
+        length, reach = self.values.shape[2], horizon + 2 * AROUND
+        starts = panel.ends - AROUND
+        together = bool((panel.ends == panel.ends[:1]).all())
+        place = (starts[:1] if together else starts)[:, None] - self.first + np.arange(reach)  # [1 | N, reach]
+        known = (place >= 0) & (place < length)
+        place = np.clip(place, 0, max(0, length - 1))
+        cells = self.values.shape[1]
+        row = np.minimum(codes, cells - 1)[:, None]
+        known_too = known & (codes < cells)[:, None]
+        inside = slice(AROUND, AROUND + horizon)
+        log: Floats | None = None
+        for i, name in enumerate(self.names):
+            holds = _holds(panel, name, starts, reach, together=together)
+            if holds is None:
+                continue
+            if len(holds) == 1 and ((self.values[i][:, place[0]] == holds) | ~known).all():
+                continue  # most often nothing has changed, and one row says so for all
+            planned = self.values[i][row, place]
+            now, then = np.where(known_too, holds, 0.0), np.where(known_too, planned, 0.0)
+            change = (now - then)[:, inside]
+            effects = self.effects[row[:, 0], i].astype(np.float64)  # [N, EFFECTS]
+            if not (now != then).any():
+                continue
+            mine = change * effects[:, :1]
+            if self.rare[i]:
+                for side, (after, before) in enumerate(zip(_beside(now), _beside(then), strict=True)):
+                    mine = mine + (after - before)[:, inside] * effects[:, 1 + side : 2 + side]
+            else:
+                weekday = panel.freq.weekday(panel.ends[:, None] + np.arange(horizon))
+                by_weekday = effects[:, 1:] - effects[:, 1:].mean(axis=1, keepdims=True)
+                mine = mine + change * np.take_along_axis(by_weekday, weekday, axis=1)
+            log = mine if log is None else log + mine
+        if log is None:
+            return None
+        factor: Floats = np.clip(np.exp(log), *FACTORS)
+        return factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +225,8 @@ class Calendar:
         Names of the covariates whose effect is in the factors.
     lap
         Periods of a year in whole weeks: beyond what is laid out, last year's factors come again.
+    plans
+        What the factors expect of those covariates.
     """
 
     chains: Chains
@@ -138,6 +235,7 @@ class Calendar:
     factors: npt.NDArray[np.float32]
     covers: tuple[str, ...]
     lap: int
+    plans: Plans
 
     def codes(self, series: pl.DataFrame) -> Integers:
         """Return the row [N] of each series; the last, plain row for a cell never seen."""
@@ -165,6 +263,11 @@ class Calendar:
             "calendar_cells": np.array(self.cells, dtype=np.str_),
             "calendar_covers": np.array(self.covers, dtype=np.str_),
             "calendar_chains": np.array(["\x1f".join(chain) for chain in self.chains.chains], dtype=np.str_),
+            "plan_names": np.array(self.plans.names, dtype=np.str_),
+            "plan_rare": self.plans.rare,
+            "plan_first": np.array(self.plans.first, dtype=np.int64),
+            "plan_values": self.plans.values,
+            "plan_effects": self.plans.effects,
         }
 
     @classmethod
@@ -180,6 +283,13 @@ class Calendar:
             arrays["calendar_factors"],
             tuple(arrays["calendar_covers"].tolist()),
             int(lap),
+            Plans(
+                tuple(arrays["plan_names"].tolist()),
+                arrays["plan_rare"],
+                int(arrays["plan_first"]),
+                arrays["plan_values"],
+                arrays["plan_effects"],
+            ),
         )
 
 
@@ -190,6 +300,7 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
     total = len(nodes)
     level, spread = np.zeros(total), np.zeros(total)
     explained, calendar = np.zeros((total, laid_out)), np.zeros((total, laid_out))
+    effects = np.zeros((total, len(aggregates.regressors), EFFECTS))
     plain = _plain_columns(aggregates)
     usable = aggregates.known & ~_half_closed(aggregates)
     logs = np.log(np.maximum(aggregates.values, SMALLEST))
@@ -214,6 +325,8 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
         columns, factor, weighted = solved[key]
         parent = int(nodes.parents[node])
         lean, lean_calendar = (explained[parent], calendar[parent]) if parent >= 0 else (0.0, 0.0)
+        if parent >= 0:
+            effects[node] = effects[parent]
         target = logs[node] - (explained[parent, :periods] if parent >= 0 else 0.0)
         found = linalg.cho_solve(factor, weighted.T @ np.where(rows, target, 0.0), check_finite=False)
         season = columns.penalties < np.inf
@@ -222,9 +335,12 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
         explained[node] = lean + effect
         kept = season & columns.common
         calendar[node] = lean_calendar + columns.values[:, kept] @ found[kept]
+        for i in np.unique(columns.regressor[columns.regressor >= 0]):
+            mine = found[columns.regressor == i]
+            effects[node, i, : len(mine)] += mine
         level[node] = found[0]
         spread[node] = _spread(logs[node] - explained[node, :periods], rows, aggregates.freq)
-    return CalendarFit(aggregates, level, explained, calendar, spread)
+    return CalendarFit(aggregates, level, explained, calendar, spread, effects)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,44 +382,69 @@ def _plain_columns(aggregates: Aggregates) -> _Plain:
         blocks.append((np.eye(12)[ordinals % 12] - 1.0 / 12.0, np.full(12, MONTH)))
     values = np.concatenate([block for block, _ in blocks], axis=1)
     penalties = np.concatenate([penalty for _, penalty in blocks])
-    return _Plain(values, penalties, np.ones(len(penalties), dtype=np.bool_), steps=len(backs))
+    none = np.full(len(penalties), -1, dtype=np.int64)
+    return _Plain(values, penalties, np.ones(len(penalties), dtype=np.bool_), none, steps=len(backs))
 
 
 def _with_regressors(plain: _Plain, aggregates: Aggregates, node: int) -> Columns:
     """Return the columns of a node: the plain ones, its flags and its events."""
-    blocks, penalties, common = [plain.values], [plain.penalties], [plain.common]
+    blocks, penalties, common, places = [plain.values], [plain.penalties], [plain.common], [plain.regressor]
     freq = aggregates.freq
     daily = freq.unit == "d" and freq.count == 1
     days = np.eye(7)[freq.weekday(aggregates.laid_out)] - 1.0 / 7.0 if daily else None
 
-    def add(block: Floats, penalty: float, shared: bool) -> None:
+    def add(place: int, block: Floats, penalty: float, shared: bool) -> None:
         blocks.append(block)
         penalties.append(np.full(block.shape[1], penalty))
         common.append(np.full(block.shape[1], shared, dtype=np.bool_))
+        places.append(np.full(block.shape[1], place, dtype=np.int64))
 
-    for regressor in aggregates.regressors:
+    for i, regressor in enumerate(aggregates.regressors):
         values = regressor.values[node if len(regressor.values) > 1 else 0]
         if not values[: aggregates.periods].any():
             continue
         if regressor.rare and daily:
             around = _around(values)
-            add(values[:, None], EVENT, regressor.common)
-            add(around, AROUND_EVENT, regressor.common)
+            add(i, values[:, None], EVENT, regressor.common)
+            add(i, around, AROUND_EVENT, regressor.common)
             continue
-        add(values[:, None], FLAG, regressor.common)
+        add(i, values[:, None], FLAG, regressor.common)
         if days is not None:
-            add(values[:, None] * days, FLAG_BY_WEEKDAY, regressor.common)
-    return Columns(np.concatenate(blocks, axis=1), np.concatenate(penalties), np.concatenate(common))
+            add(i, values[:, None] * days, FLAG_BY_WEEKDAY, regressor.common)
+    return Columns(
+        np.concatenate(blocks, axis=1), np.concatenate(penalties), np.concatenate(common), np.concatenate(places)
+    )
 
 
 def _around(values: Floats) -> Floats:
     """Return [L, 2] the three days before an event and the two after it."""
-    before, after = np.zeros(len(values)), np.zeros(len(values))
-    for distance in (1, 2, 3):
-        before[:-distance] = np.maximum(before[:-distance], values[distance:])
-    for distance in (1, 2):
-        after[distance:] = np.maximum(after[distance:], values[:-distance])
-    return np.stack([before, after], axis=1)
+    return np.stack(_beside(values), axis=1)
+
+
+def _beside(values: Floats) -> tuple[Floats, Floats]:
+    """Return the three days before an event, and the two after it, along the last axis of ``values`` [..., L]."""
+    before, after = np.zeros(values.shape), np.zeros(values.shape)
+    for distance in range(1, AROUND + 1):
+        before[..., :-distance] = np.maximum(before[..., :-distance], values[..., distance:])
+    for distance in range(1, AROUND):
+        after[..., distance:] = np.maximum(after[..., distance:], values[..., :-distance])
+    return before, after
+
+
+def _holds(panel: Panel, name: str, starts: Integers, length: int, *, together: bool) -> Floats | None:
+    """Return [N, length] where a flag is up or a text column says its word; None where the panel has no such one.
+
+    One row [1, length] where all series share it and end ``together``.
+    """
+    for column, covariate in panel.known_future.items():
+        at = starts[:1] if covariate.shared and together else starts
+        if not covariate.categories and column == name:
+            return np.nan_to_num(covariate.at(at, length)).astype(np.float64)
+        word = name.removeprefix(f"{column} ")
+        if covariate.categories and word != name and word in covariate.categories:
+            said: Floats = (covariate.at(at, length) == covariate.categories.index(word)).astype(np.float64)
+            return said
+    return None
 
 
 def _key(regressors: tuple[Regressor, ...], node: int) -> bytes:

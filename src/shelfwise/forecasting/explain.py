@@ -207,7 +207,9 @@ def covered_by_calendar(predictor: Predictor) -> tuple[str, ...]:
     Names of covariates, or of a covariate and its word.
     """
     fitted = fitted_of(predictor)
-    return () if fitted is None or fitted.calendar is None else fitted.calendar.covers
+    if fitted is None or fitted.calendar is None:
+        return ()
+    return tuple(name for name in fitted.calendar.covers if name not in fitted.calendar.plans.names)
 
 
 def kind_of(name: str, *, is_event: bool) -> str:
