@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -217,13 +219,35 @@ def test_what_is_compared_names_no_model_twice():
     names = backtests.compared_by_default()
     assert names[0] == "auto"
     assert names[-1] == "seasonal_naive"
-    assert "base_level" in names
     every = backtests.every_model()
     assert every[: len(names)] == names
     described = [repr(catalog.estimator(name)) for name in every]
     assert len(set(described)) == len(described)
     assert set(described) == {repr(catalog.estimator(name)) for name in catalog.MODELS}
-    assert backtests.compared_by_default("tsb")[0] == "tsb"
+    assert backtests.compared_by_default("tsb")[:2] == ["tsb", "auto"]
+
+
+@dataclass(frozen=True)
+class PutTogether:
+    """A model of models."""
+
+    members: tuple[Any, ...] = ()
+    name: str = "put_together"
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A model around a model."""
+
+    inner: Any
+    name: str = "wrapped"
+
+
+def test_what_a_model_is_put_together_from_is_compared_with_it(monkeypatch):
+    members = (catalog.estimator("trees"), catalog.estimator("seasonal_naive"), catalog.estimator("base_level"))
+    monkeypatch.setitem(catalog.MODELS, "wrapped", lambda: Wrapped(PutTogether(members)))
+    monkeypatch.setattr(catalog, "AUTOMATIC", "wrapped")
+    assert backtests.compared_by_default() == ["auto", "trees", "base_level", "seasonal_naive"]
 
 
 def test_a_chart_is_written_where_it_can_be_and_refused_before_the_work_where_it_cannot(shop, tmp_path: Path):

@@ -23,7 +23,7 @@ from shelfwise.domain.errors import DataError, ExportError, ModelError, NotFound
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import backtest as backtesting
 from shelfwise.forecasting.backtest import Backtest, Failure, Part
-from shelfwise.forecasting.catalog import AUTOMATIC, MODELS, estimator
+from shelfwise.forecasting.catalog import MODELS, estimator
 from shelfwise.services import demand
 from shelfwise.services.fitting import described, panel_fingerprint
 from shelfwise.storage import backtests as kept_backtests
@@ -90,18 +90,22 @@ def beside_the_yardstick(models: Sequence[str]) -> list[str]:
 
 
 def compared_by_default(model: str = "auto") -> list[str]:
-    """Return a model, what it is put together from, and the yardstick; a model that is there twice is named once.
+    """Return a model, what it is put together from, and seasonal naive at the end; none is named twice.
 
-    >>> compared_by_default("base_level")[-1]
-    'seasonal_naive'
+    >>> compared_by_default("base_level")
+    ['base_level', 'auto', 'seasonal_naive']
     """
-    members = [str(getattr(one, "name", one)) for one in getattr(estimator(model), "members", ())]
-    names = [model, *members, AUTOMATIC, "trees", "base_level", YARDSTICK]
+    names = [model, "auto", *(name for name in _put_together_from(estimator(model)) if name in MODELS)]
     found: dict[str, str] = {}
     for name in names:
-        if name == "auto" or name in MODELS:
-            found.setdefault(described(estimator(name)), name)
-    return list(found.values())
+        found.setdefault(described(estimator(name)), name)
+    return [*(name for name in found.values() if name != YARDSTICK), YARDSTICK]
+
+
+def _put_together_from(model: Any) -> list[str]:
+    """Return the names of the models that a model wraps or combines, down to those that stand alone."""
+    inside = (*((model.inner,) if hasattr(model, "inner") else ()), *getattr(model, "members", ()))
+    return [name for each in inside for name in (_put_together_from(each) or [each.name])]
 
 
 def every_model(model: str = "auto") -> list[str]:
