@@ -195,21 +195,7 @@ def _notes(predictor: Predictor) -> tuple[str, ...]:
             f"{predictor.name} does not say what its forecasts are made of: what its mean differs from the usual level "
             "on open periods is one part, `model`",
         )
-    covered = covered_by_calendar(predictor)
-    if covered:
-        return (f"the calendar that series share holds the effect of {', '.join(covered)}: it is in `season`",)
     return ()
-
-
-def covered_by_calendar(predictor: Predictor) -> tuple[str, ...]:
-    """Return what has its effect in the calendar that series share and cannot be told apart from it.
-
-    Names of covariates, or of a covariate and its word.
-    """
-    fitted = fitted_of(predictor)
-    if fitted is None or fitted.calendar is None:
-        return ()
-    return tuple(name for name in fitted.calendar.covers if name not in fitted.calendar.plans.names)
 
 
 def kind_of(name: str, *, is_event: bool) -> str:
@@ -265,8 +251,7 @@ def _explained(predictor: Predictor, panel: Panel, horizon: int) -> dict[Part, F
         mean = predictor.predict(panel, horizon).mean()
         return _in_units(usual, mean, _undivided(panel, usual, mean))
     fitted = fitted_of(predictor)
-    covered = covered_by_calendar(predictor)
-    drivers = drivers_of(panel, horizon, flags=() if fitted is None else fitted.flags, without=covered)
+    drivers = drivers_of(panel, horizon, flags=() if fitted is None else fitted.flags)
     plain = as_usual(panel, drivers, horizon)
     factors = telling.components(plain, horizon)
     logs = _logs(predictor, plain, usual, factors, horizon)
@@ -356,7 +341,6 @@ def _split(predictor: Predictor, panel: Panel, factors: dict[str, Floats], horiz
     if trees is None:
         return found
     base = {name: factor for name, factor in factors.items() if name not in ("level", "learnt")}
-    covered = covered_by_calendar(predictor)
     for rows, names, values in trees.shap_values(panel, horizon):
         raw = values.sum(axis=2)
         # clipping and trust only shrink the raw score; what they leave is shared as the whole was
@@ -364,20 +348,20 @@ def _split(predictor: Predictor, panel: Panel, factors: dict[str, Floats], horiz
         scale = np.clip(scale, 0.0, 1.0)
         for i, name in enumerate(names):
             mine = values[:, :, i] * scale
-            for part, share in _shares_of(name, trees.names, base, rows, covered):
+            for part, share in _shares_of(name, trees.names, base, rows):
                 found.setdefault(part, np.zeros_like(learnt))[rows] += mine * share
                 found[LEARNT][rows] -= mine * share
     return found
 
 
 def _shares_of(
-    feature: str, names: FeatureNames, base: dict[str, Floats], rows: Integers, covered: tuple[str, ...]
+    feature: str, names: FeatureNames, base: dict[str, Floats], rows: Integers
 ) -> list[tuple[Part, Floats | float]]:
     """Return the parts that a feature speaks of, with their shares.
 
     ``season`` is the product of the base model's factors and is shared among them by the size of their logs.
     """
-    part = part_of_feature(feature, names, covered)
+    part = part_of_feature(feature, names)
     if feature != "season" or part is not None:
         return [(part or LEARNT, 1.0)]
     sizes = {name: np.abs(np.log(np.maximum(factor[rows], LEAST_FACTOR))) for name, factor in base.items()}
@@ -388,19 +372,18 @@ def _shares_of(
     ]
 
 
-def part_of_feature(feature: str, names: FeatureNames, covered: tuple[str, ...] = ()) -> Part | None:
+def part_of_feature(feature: str, names: FeatureNames) -> Part | None:
     """Return the part that a feature of the trees speaks of; None for ``season`` and for a feature not known here.
 
-    Covariates ``covered`` by the calendar that series share belong to the season. Others known ahead stand at their
-    usual when features are read, so what they say is no event but learnt; closed periods are forecast as nothing
-    without the trees.
+    Known-ahead covariates stand at their usual when features are read, so what they say is no event but learnt; closed
+    periods are forecast as nothing without the trees.
     """
     ending = next((end for end in _OF_COVARIATES if feature.endswith(end)), "")
     plain = feature.removesuffix(ending)
     if plain in names.past_only:
         return Part("covariate", plain)
     if plain in names.known_future or feature in names.static:
-        return SEASON if any(one == plain or one.startswith(f"{plain} ") for one in covered) else LEARNT
+        return LEARNT
     if feature.startswith("factor "):
         return _part_of_component(feature.removeprefix("factor "))
     if feature.startswith(_RECENT):

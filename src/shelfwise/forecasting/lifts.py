@@ -21,7 +21,7 @@ from shelfwise.domain.frames import LIFTS
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import Predictor, check_horizon
-from shelfwise.forecasting.explain import composed, covered_by_calendar, fitted_of, kind_of
+from shelfwise.forecasting.explain import composed, fitted_of, kind_of
 from shelfwise.forecasting.held_out import sample_of
 from shelfwise.forecasting.level_season import Fitted, decompose, iterate_blocks, noise_span
 from shelfwise.forecasting.models.base_level import BaseLevel
@@ -39,7 +39,6 @@ PRICE_STEP: Final = 0.1  # of the usual price: what the forecast is asked about
 PRICE_MOVED: Final = 0.05  # of the usual price: less is no change
 LEAN: Final = 10.0  # units of noise that the lift of all series is worth to a category
 SWEEPS: Final = 6  # rounds in which factors of events that come together are told apart
-IN_CALENDAR: Final = "in the forecast it is part of the calendar that series share"
 EIGHTY: Final = 1.2816  # standard deviations to either end of an 80 % range
 SEEN_FIRST: Final = 1000  # series looked at before all are
 
@@ -82,19 +81,14 @@ def lifts(predictor: Predictor, panel: Panel, horizon: int) -> pl.DataFrame:
     season = _past_season(pool, fitted, length)
     asked = sample_of(pool, ASKED)
     down = _means(predictor, asked, horizon)
-    covered = covered_by_calendar(predictor)
     rows: list[dict[str, Any]] = []
     values, seen = _seen(pool, length)
     calm = seen & ~np.any([effect.raised for effect in effects], axis=0)
     level = moving_level(values * calm, calm * season, min(noise_span(fitted.freq), length))
     explained = _others(effects, values, seen, level * season)
     for effect, expected in zip(effects, explained, strict=True):
-        hidden = effect.covariate in covered or effect.name in covered
-        up = None if down is None or hidden else _means(predictor, asked, horizon, effect, pool)
-        mine = _rows(effect, pool, fitted, values, seen, expected, asked, up, down)
-        if hidden:
-            mine = [row | {"note": IN_CALENDAR} for row in mine]
-        rows += mine
+        up = None if down is None else _means(predictor, asked, horizon, effect, pool)
+        rows += _rows(effect, pool, fitted, values, seen, expected, asked, up, down)
     return LIFTS.check(pl.DataFrame(rows, schema={name: c.dtype for name, c in LIFTS.columns.items()}))
 
 

@@ -55,30 +55,24 @@ class Driver:
         return replace(self, ahead=self.ahead[positions], usual=self.usual[positions], departs=self.departs[positions])
 
 
-def drivers_of(
-    panel: Panel, horizon: int, *, flags: tuple[str, ...] = (), without: tuple[str, ...] = ()
-) -> tuple[Driver, ...]:
+def drivers_of(panel: Panel, horizon: int, *, flags: tuple[str, ...] = ()) -> tuple[Driver, ...]:
     """Return the covariates that depart from their usual state in the next ``horizon`` periods, by name.
 
     Parameters
     ----------
     flags
         Covariates known to be flags; others are flags where they are only ever 0 or 1.
-    without
-        Covariates, or words of them (``event fair``), that count as usual whatever they are.
     """
     found = []
     for name in sorted(panel.known_future):
         covariate = panel.known_future[name]
-        if name in NOT_EVENTS or name in without:
+        if name in NOT_EVENTS:
             continue
         flag = not covariate.categories and (name in flags or is_flag(covariate))
         ahead = covariate.at(panel.ends, horizon)
         usual = np.broadcast_to(usual_of(panel, covariate, flag=flag), ahead.shape)
         if covariate.categories:
             departs = ~((ahead == usual) | (np.isnan(ahead) & np.isnan(usual)))
-            left_out = [i for i, word in enumerate(covariate.categories) if f"{name} {word}" in without]
-            departs &= ~np.isin(ahead, left_out)
         else:
             with np.errstate(invalid="ignore"):
                 departs = np.abs(ahead - usual) > 1e-9 * np.maximum(1.0, np.abs(usual))

@@ -23,7 +23,6 @@ from shelfwise.forecasting.explain import (
     Contributions,
     Part,
     composed,
-    covered_by_calendar,
     explain,
     kind_of,
     with_residual,
@@ -192,8 +191,7 @@ def _events(predictor: Predictor, panel: Panel, horizon: int, known: Demand, cal
         "seen_days": pl.Int64, "seen_days_in_category": pl.Int64,
     }  # fmt: skip
     rows: list[dict[str, Any]] = []
-    covered = covered_by_calendar(predictor)
-    drivers = [d for d in drivers_of(panel, horizon, without=covered) if d.is_event and not d.words]
+    drivers = [d for d in drivers_of(panel, horizon) if d.is_event and not d.words]
     if drivers and composed(predictor) is not None:
         actual = predictor.predict(panel, horizon).mean()[0]
         for driver in drivers:
