@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from shelfwise.domain.errors import ParameterError
+from shelfwise.forecasting.coherence import Coherent
 from shelfwise.forecasting.contract import Estimator
 from shelfwise.forecasting.ensemble import Ensemble
 from shelfwise.forecasting.models.base_level import BaseLevel
@@ -15,11 +16,18 @@ from shelfwise.forecasting.models.naive import SeasonalNaive
 from shelfwise.forecasting.models.statistical import auto_arima, auto_ces, auto_ets, auto_theta
 from shelfwise.forecasting.models.trees import Trees
 
+
+def automatic() -> Coherent:
+    """Return the model that ``model="auto"`` stands for: an ensemble whose sums are held against models of the sums."""
+    return Coherent(Ensemble(), name="coherent", judged=Trees(trust=1.0, rows=100_000))
+
+
 MODELS: Final[dict[str, Callable[[], Estimator]]] = {
     "base_level": BaseLevel,
     "seasonal_naive": SeasonalNaive,
     "trees": Trees,
     "ensemble": Ensemble,
+    "coherent": automatic,
     # The statistical family, which needs the extra `classic`.
     "auto_ets": auto_ets,
     "auto_theta": auto_theta,
@@ -30,7 +38,7 @@ MODELS: Final[dict[str, Callable[[], Estimator]]] = {
     "imapa": imapa,
 }
 
-AUTOMATIC: Final = "trees"  # what ``model="auto"`` stands for
+AUTOMATIC: Final = "coherent"  # what ``model="auto"`` stands for
 
 
 def estimator(name: str) -> Estimator:
@@ -42,7 +50,7 @@ def estimator(name: str) -> Estimator:
         There is no such model; the message lists those there are.
 
     >>> estimator("auto").name
-    'trees'
+    'coherent'
     """
     wanted = AUTOMATIC if name == "auto" else name
     if not isinstance(wanted, str) or wanted not in MODELS:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
@@ -40,6 +41,7 @@ JUDGED_CELLS: Final = 300_000  # series x steps up to which the wrapped model it
 JUDGED_WINDOWS: Final = 2
 SHOCK_WINDOWS: Final = 6
 SHOCK_SAMPLE: Final = 2000
+SMALLEST_ERROR_RATIO: Final = 0.5
 LARGEST_SHARE: Final = 0.4  # of the variance of a draw that series share
 
 
@@ -55,11 +57,23 @@ class Coherent:
         Name in the catalog.
     strength
         How much of the difference between the two is taken over, 0 to 1; None chooses it on held-out windows.
+    judged
+        The model whose sums are corrected there, where fitting ``inner`` again costs too much; None takes ``inner``.
+
+    >>> from shelfwise.forecasting.models.base_level import BaseLevel
+    >>> Coherent(BaseLevel(), strength=2.0)
+    Traceback (most recent call last):
+    shelfwise.domain.errors.ParameterError: strength must be from 0 to 1, got 2.0
     """
 
     inner: Estimator
     name: str = "coherent"
     strength: float | None = None
+    judged: Estimator | None = None
+
+    def __post_init__(self) -> None:
+        if self.strength is not None and not 0 <= self.strength <= 1:
+            raise ParameterError(f"strength must be from 0 to 1, got {self.strength}")
 
     def fit(self, panel: Panel) -> CoherentPredictor:
         """Return the inner model fitted on ``panel``, with the correction of its sums over the next periods."""
@@ -76,14 +90,15 @@ class Coherent:
         made = inner.predict(panel, steps, n_paths=2)
         if made.marginals is None:  # paths that a model drew itself are not ours to change
             return CoherentPredictor(self.name, inner, None, None)
-        strength = self.strength
-        if strength is None:
-            strength = _strength(self.inner, inner, panel, calendars, horizon)
+        strength, error_ratio = _strength(self.judged or self.inner, panel, calendars, horizon)
+        if self.strength is not None:
+            strength = self.strength
         open_share = _open_share(panel, aggregates, steps)
         factors = _factors(expected, _sums(panel, aggregates, made.marginals.mean), open_share) ** strength
         factors[:, aggregates.closes[aggregates.periods : aggregates.periods + steps]] = 0.0
         correction = Correction(aggregates.nodes.chains, aggregates.nodes.cells, aggregates.end, factors)
-        return CoherentPredictor(self.name, inner, correction, _dependence(panel, calendars, made, horizon))
+        dependence = _dependence(panel, calendars, made, horizon, error_ratio)
+        return CoherentPredictor(self.name, inner, correction, dependence)
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> CoherentPredictor:
         """Return the predictor that `CoherentPredictor.to_arrays` described."""
@@ -166,8 +181,9 @@ class CoherentPredictor:
         )  # variance over mean stays what it is
         dependence = made.dependence
         if self.dependence is not None:
+            lasting = self.dependence.world_level + self.dependence.group_level  # is in the series' own share already
             room = 1.0 - sum(self.dependence.shares.values())
-            dependence = replace(self.dependence, level=min(dependence.level, room))
+            dependence = replace(self.dependence, level=float(np.clip(dependence.level - lasting, 0.0, room)))
         return replace(made, marginals=marginals, dependence=dependence)
 
     def components(self, panel: Panel, horizon: int) -> dict[str, Floats]:
@@ -228,19 +244,20 @@ def _factors(expected: Floats, bottom: Floats, open_share: Floats) -> Floats:
     return np.clip(ratio, 1.0 / LARGEST, LARGEST)
 
 
-def _strength(estimator: Estimator, fitted: Predictor, panel: Panel, calendars: Calendars, horizon: int) -> float:
-    """Return how much of the correction pays on the latest windows.
+def _strength(judged: Estimator, panel: Panel, calendars: Calendars, horizon: int) -> tuple[float, float]:
+    """Return how much of the correction pays on the latest windows, and the error of sums then left.
 
-    On a panel that is small enough the wrapped model itself is corrected, as fitted before those windows; on a large
-    one the models of the totals must beat what the calendar makes of the cells' recent levels.
+    On a panel that is small enough a model of the series is corrected, as fitted before those windows; on a large one
+    the models of the totals must beat what the calendar makes of the cells' recent levels. The error is that of the
+    whole over that of the calendar model alone.
     """
     backs = [horizon * (JUDGED_WINDOWS - i) for i in range(JUDGED_WINDOWS)]
     if calendars.at(backs[0]) is None:
-        return 0.0
+        return 0.0, 1.0
     trees = train(calendars.fit(backs[0]), horizon)
     losses = np.zeros((len(STRENGTHS), 3))
     if panel.n_series * horizon <= JUDGED_CELLS:
-        early: Predictor = getattr(fitted, "early", None) or estimator.fit(panel.until(panel.ends - backs[0]))
+        early = judged.fit(panel.until(panel.ends - backs[0]))
         for back in backs:
             past = panel.until(panel.ends - back)
             keep = past.lengths > 0
@@ -253,7 +270,20 @@ def _strength(estimator: Estimator, fitted: Predictor, panel: Panel, calendars: 
     relative = losses / np.maximum(losses[:1], 1e-12)
     mean = relative.mean(axis=1)
     best = int(np.argmin(mean + 1e-9 * np.arange(len(mean))))
-    return STRENGTHS[best] if mean[best] < WORTH_IT and relative[best, 0] < 2 - WORTH_IT else 0.0
+    if not (mean[best] < WORTH_IT and relative[best, 0] < 2 - WORTH_IT):
+        best = 0
+    alone = sum(_calendar_error(calendars, back, horizon) for back in backs)
+    return STRENGTHS[best], float(np.clip(losses[best, 2] / max(alone, 1e-12), SMALLEST_ERROR_RATIO, 1.0))
+
+
+def _calendar_error(calendars: Calendars, back: int, horizon: int) -> float:
+    """Return the absolute error of the whole when the calendar model forecasts it alone, in units."""
+    fit, whole = calendars.fit(back), calendars.aggregates
+    cells = len(fit.aggregates.nodes.cells)
+    window = slice(fit.aggregates.periods, fit.aggregates.periods + horizon)
+    usable = whole.known[:cells, window] & ~whole.closed[window]
+    error = np.where(usable, fit.ahead(horizon)[:cells] - whole.values[:cells, window], 0.0)
+    return float(np.abs(error.sum(axis=0)).sum())
 
 
 def _losses_of(
@@ -309,8 +339,13 @@ def _losses_of_levels(calendars: Calendars, back: int, trees: AggregateTrees | N
     return found
 
 
-def _dependence(panel: Panel, calendars: Calendars, made: Forecast, horizon: int) -> Dependence | None:
-    """Return the shocks that series share, from how wrong the models of the totals were on past windows."""
+def _dependence(
+    panel: Panel, calendars: Calendars, made: Forecast, horizon: int, error_ratio: float
+) -> Dependence | None:
+    """Return the shocks that series share, from how wrong the calendar model of the totals was on past windows.
+
+    ``error_ratio`` is the error of the forecast's sums over that of the calendar model.
+    """
     errors = []
     for back in range(horizon, (SHOCK_WINDOWS + 1) * horizon, horizon):
         if calendars.at(back) is None:
@@ -327,6 +362,7 @@ def _dependence(panel: Panel, calendars: Calendars, made: Forecast, horizon: int
     lasting, passing = _variances(whole[:, None, :], np.ones(1))
     slope, noise, level_noise = _slopes(panel, calendars.aggregates, made, size)
     group_lasting, group_passing = _variances(apart, size)
+    passing, lasting = passing * error_ratio**2, lasting * error_ratio**2
     shares = np.array([passing, lasting, group_passing - noise, group_lasting - level_noise]) / slope**2
     if cells == 1:
         shares[2:] = 0.0
