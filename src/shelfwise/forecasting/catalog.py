@@ -14,6 +14,7 @@ from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.croston import croston_sba, imapa, tsb
 from shelfwise.forecasting.models.naive import SeasonalNaive
 from shelfwise.forecasting.models.statistical import auto_arima, auto_ces, auto_ets, auto_theta
+from shelfwise.forecasting.models.theta import Theta
 from shelfwise.forecasting.models.trees import Trees
 
 
@@ -25,6 +26,7 @@ def automatic() -> Coherent:
 MODELS: Final[dict[str, Callable[[], Estimator]]] = {
     "base_level": BaseLevel,
     "seasonal_naive": SeasonalNaive,
+    "theta": Theta,
     "trees": Trees,
     "ensemble": Ensemble,
     "coherent": automatic,

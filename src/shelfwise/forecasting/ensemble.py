@@ -32,6 +32,7 @@ from shelfwise.forecasting.held_out import Held, dependence_of
 from shelfwise.forecasting.level_season import DEFAULT_LEVEL_SHARE, Fitted
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.naive import SeasonalNaive
+from shelfwise.forecasting.models.theta import Theta
 from shelfwise.forecasting.models.trees import Trees
 from shelfwise.forecasting.rehearsal import Rehearsal, fit_all, moments_of, reason_of, rehearse, unsound
 
@@ -46,7 +47,7 @@ UNUSED: Final = "covariates not used"  # how a member's note on them begins
 
 def members_of() -> tuple[Estimator, ...]:
     """Return the members: the base model first, as the reference, then what may be better for some series."""
-    return (BaseLevel(), Trees(trust=1.0), SeasonalNaive())
+    return (BaseLevel(), Trees(trust=1.0), Theta(), SeasonalNaive())
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Ensemble:
         """Return the members with weight or without cost, and where all fail, the first of the others that does not."""
         known = [member for member in self.members if member.name in plan.names and member.name not in failures]
         heavy = {name for name, share in zip(plan.names, plan.shares.T, strict=True) if share.any()}
-        free = (SeasonalNaive, BaseLevel) if "trees" in heavy else (SeasonalNaive,)  # to stand in, at no cost
+        free = (Theta, SeasonalNaive, BaseLevel) if "trees" in heavy else (Theta, SeasonalNaive)  # at no cost
         wanted = [member for member in known if member.name in heavy or isinstance(member, free)]
         found = {member.name: predictor for member, predictor in fit_all(wanted, panel, failures)}
         for member in self.members:
