@@ -10,8 +10,10 @@ Letters as in `aggregates`; H steps that a correction is laid out for.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -77,28 +79,28 @@ class Coherent:
 
     def fit(self, panel: Panel) -> CoherentPredictor:
         """Return the inner model fitted on ``panel``, with the correction of its sums over the next periods."""
-        panel = bounded(panel)  # sums without the days that sold out would be those of quiet days
-        inner = self.inner.fit(panel)
         calendars = Calendars.of(panel)
         if calendars is None:
-            return CoherentPredictor(self.name, inner, None, None)
-        aggregates = calendars.aggregates
+            return CoherentPredictor(self.name, self.inner.fit(panel), None, None)
         horizon = reference_horizon(panel)
         steps = int(np.clip(MOST_CELLS // max(1, panel.n_series), horizon, 3 * horizon))
-        trees = train(calendars.fit(0), horizon)
-        expected = combined(calendars.fit(0), trees, steps)
+        with ThreadPoolExecutor(max_workers=1) as beside:  # the totals need the processor that boosting leaves idle
+            totals = beside.submit(lambda: combined(calendars.fit(0), train(calendars.fit(0), horizon), steps))
+            inner = self.inner.fit(panel)
+            expected = totals.result()
         made = inner.predict(panel, steps, n_paths=2)
         if made.marginals is None:  # paths that a model drew itself are not ours to change
             return CoherentPredictor(self.name, inner, None, None)
         strength, error_ratio = _strength(self.judged or self.inner, panel, calendars, horizon)
         if self.strength is not None:
             strength = self.strength
+        aggregates = calendars.aggregates
         open_share = _open_share(panel, aggregates, steps)
         factors = _factors(expected, _sums(panel, aggregates, made.marginals.mean), open_share) ** strength
         factors[:, aggregates.closes[aggregates.periods : aggregates.periods + steps]] = 0.0
         correction = Correction(aggregates.nodes.chains, aggregates.nodes.cells, aggregates.end, factors)
         dependence = _dependence(panel, calendars, made, horizon, error_ratio)
-        return CoherentPredictor(self.name, inner, correction, dependence)
+        return CoherentPredictor(self.name, inner, correction, dependence, WeakKeyDictionary({panel: made}))
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> CoherentPredictor:
         """Return the predictor that `CoherentPredictor.to_arrays` described."""
@@ -161,6 +163,7 @@ class CoherentPredictor:
     inner: Predictor
     correction: Correction | None
     dependence: Dependence | None
+    said: WeakKeyDictionary[Panel, Forecast] = field(default_factory=WeakKeyDictionary)  # what the fit asked already
     version: str = field(default=VERSION, init=False)
 
     @property
@@ -171,7 +174,7 @@ class CoherentPredictor:
 
     def predict(self, panel: Panel, horizon: int, *, n_paths: int = 200, seed: int = 0) -> Forecast:
         """Return the forecast of the next ``horizon`` periods; see `contract.Predictor.predict`."""
-        made = self.inner.predict(panel, check_horizon(horizon), n_paths=n_paths, seed=seed)
+        made = self._of_inner(panel, check_horizon(horizon), n_paths, seed)
         made = replace(made, provenance=replace(made.provenance, model=self.name, version=self.version))
         if made.marginals is None or self.correction is None:
             return made
@@ -185,6 +188,13 @@ class CoherentPredictor:
             room = 1.0 - sum(self.dependence.shares.values())
             dependence = replace(self.dependence, level=float(np.clip(dependence.level - lasting, 0.0, room)))
         return replace(made, marginals=marginals, dependence=dependence)
+
+    def _of_inner(self, panel: Panel, horizon: int, n_paths: int, seed: int) -> Forecast:
+        """Return the wrapped model's forecast; that of the panel it was fitted on is known from the fit."""
+        said = self.said.get(panel)
+        if said is None or said.horizon != horizon:
+            return self.inner.predict(panel, horizon, n_paths=n_paths, seed=seed)
+        return replace(said, n_paths=n_paths, provenance=replace(said.provenance, seed=seed))
 
     def components(self, panel: Panel, horizon: int) -> dict[str, Floats]:
         """Return what each forecast is made of: those of the wrapped model, and ``aggregates``, the correction."""
@@ -229,7 +239,9 @@ def _open_share(panel: Panel, aggregates: Aggregates, steps: int) -> Floats:
     chosen = panel.select(living)
     opened = np.nan_to_num(chosen.known_future["open"].at(chosen.ends, steps), nan=1.0) > 0
     length = int(min(chosen.lengths.max(), 4 * aggregates.freq.season * 4))
-    size = np.nan_to_num(np.nanmean(np.where(chosen.available_window(length), chosen.window(length), np.nan), axis=1))
+    usable = chosen.available_window(length)
+    sold = np.where(usable, np.maximum(np.nan_to_num(chosen.window(length)), 0.0), 0.0)
+    size = sold.sum(axis=1) / np.maximum(usable.sum(axis=1), 1)
     code = aggregates.nodes.cell_of(chosen.series)
     whole, there = np.zeros((cells, 1)), np.zeros((cells, steps))
     np.add.at(whole, code, size[:, None])
