@@ -98,6 +98,13 @@ def test_the_rows_of_the_table_of_causes_add_up_as_they_are_printed(shop) -> Non
             assert sum(numbers[:-1]) == pytest.approx(numbers[-1])
 
 
+def test_the_table_of_causes_fits_80_columns(shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for line in shop("order", "--json").data["lines"][:4]:
+        table = shop("why", line["unique_id"]).out.split("rows add up\n")[1].split("\n\n")[0].splitlines()
+        assert max(map(len, table)) <= 80
+
+
 def test_settings_are_shown_with_where_they_come_from(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shelfwise.toml").write_text('timezone = "Europe/Berlin"\n')
     monkeypatch.setenv("SHELFWISE_SEED", "7")

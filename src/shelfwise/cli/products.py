@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 SMALL_SHARE = 0.02
 """Causes that move no week by so much of the demand stand together as the rest."""
 PART_NAMES = {
-    "level": "usual level",
-    "trend": "sales of late",
-    "season": "time of year",
-    "weekday": "weekdays",
-    "opening": "closed days",
+    "level": "usual",
+    "trend": "of late",
+    "opening": "closed",
     "company": "whole shop",
-    "models": "other models",
-    "learnt": "similar products",
-    "model": "not split up",
+    "learnt": "similar",
+    "model": "not split",
 }
 
 group = typer.Typer(rich_markup_mode=None)
@@ -127,7 +124,7 @@ def _show(one: Explanation) -> None:
         )
         _table(weeks)
     if one.made_of.height:
-        write("\n  what those weeks are made of, in units: the usual level, and what moves it; rows add up")
+        write("\n  what those weeks are made of, in units: the usual level and what moves it; rows add up")
         headers, rows = _made_of(one)
         write_table(headers, rows, [True] * len(headers), indent=2, wide=True)
     if one.recent.height:
@@ -139,31 +136,33 @@ def _show(one: Explanation) -> None:
 
 
 def _made_of(one: Explanation) -> tuple[list[str], list[list[str]]]:
-    """Return a table with a row for each week and a column for each cause; causes that move little stand together."""
+    """Return a table with a row for each week and a column for each cause.
+
+    Causes that move little stand together as the rest, and so do the smaller ones where the line has no room.
+    """
     weeks: dict[Any, dict[str, float]] = {}
     for row in one.made_of.iter_rows(named=True):
         weeks.setdefault(row["week_to"], {})[row["part"]] = row["units"]
-    names = list(next(iter(weeks.values())))
-    totals = [sum(parts.values()) for parts in weeks.values()]
-    largest = max(totals)
-    kept = [
-        name
-        for name in names
-        if name == "level" or max(abs(parts[name]) for parts in weeks.values()) >= SMALL_SHARE * largest
-    ]
-    few = len(kept) < len(names)
+    names = [name for name in next(iter(weeks.values())) if name != "level"]
+    titles = {name: PART_NAMES.get(name, name.replace("_", " ")) for name in ("level", *names)}
+    largest = max(sum(parts.values()) for parts in weeks.values())
+    moves = {name: max(abs(parts[name]) for parts in weeks.values()) for name in names}
+    kept = [name for name in names if moves[name] >= SMALL_SHARE * largest]
+    room = width() - len("Fri 15 Jan 2027  usual  rest  sells") - 8
+    while sum(max(len(titles[name]), 6) + 2 for name in kept) > room:
+        kept.remove(min(kept, key=lambda name: moves[name]))
+    rest = [name for name in names if name not in kept]
     places = 0 if largest >= 9.95 else 1
     rows = []
     for week, parts in weeks.items():
-        cells = [parts[name] for name in kept] + ([sum(parts.values()) - sum(parts[n] for n in kept)] if few else [])
-        shown = words.rounded_to_sum(cells, places)
+        cells = [parts["level"], *(parts[name] for name in kept)]
+        shown = words.rounded_to_sum([*cells, sum(parts[name] for name in rest)] if rest else cells, places)
         rows.append(
             [words.day(week, today=one.as_of), f"{shown[0]:,.{places}f}"]
             + [f"{value:+,.{places}f}" if value else "0" for value in shown[1:]]
             + [f"{sum(shown):,.{places}f}"]
         )
-    titles = [PART_NAMES.get(name, name.replace("_", " ")) for name in kept]
-    return ["until", *titles, *(["rest"] if few else []), "sells"], rows
+    return ["until", titles["level"], *(titles[name] for name in kept), *(["rest"] if rest else []), "sells"], rows
 
 
 def _range(cell: dict[str, Any]) -> str:
