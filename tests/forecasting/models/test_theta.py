@@ -77,10 +77,10 @@ def test_periods_that_were_hidden_or_closed_teach_nothing():
     np.testing.assert_allclose(closed[0, :3], hidden[0, :3])
 
 
-def test_a_trend_ends_at_nothing_and_at_twice_what_was_ever_seen():
-    falling, rising = np.linspace(100, 1, 100), np.linspace(1, 100, 100)
-    assert mean_of(falling, 300)[0, -1] == 0.0
-    assert mean_of(rising, 900)[0, -1] == 200.0
+def test_a_trend_goes_on_for_as_long_as_it_was_seen_and_ends_at_nothing():
+    falling, rising = np.linspace(150, 51, 100), np.linspace(1, 100, 100)
+    assert mean_of(falling - 50, 300)[0, -1] == 0.0
+    assert mean_of(rising, 900)[0, [100, -1]].tolist() == [pytest.approx(150.0), pytest.approx(150.0)]
 
 
 def test_a_few_periods_give_their_mean_and_none_that_of_all():

@@ -30,7 +30,8 @@ VERSION: Final = "1"
 WEIGHTS: Final = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0])  # of the latest period, to choose from
 WINDOW: Final = 400  # latest periods read, or three seasons where those are longer
 BEGIN: Final = 10  # seen periods that the level begins with; errors count after them
-LEAST: Final = 8  # seen periods below which a history gets its mean
+LEAST: Final = 2 * BEGIN  # seen periods below which a history gets its mean: nine points of about 6 ran down to zero
+UNKNOWN: Final = 0.25  # of the squared mean, over the periods seen: what so few leave unknown of the level
 FLOOR: Final = 0.02  # a season never divides by less than this share of the level
 CEILING: Final = 2.0  # neither mean nor deviation goes beyond so many times the largest value read
 ROWS_AT_ONCE: Final = 2048
@@ -92,9 +93,9 @@ class ThetaPredictor:
         """Return the forecast of the next ``horizon`` periods; see `contract.Predictor.predict`.
 
         mean = (l + d b h) f with l the smoothed level, b the slope of the line through the deseasonalised past, d the
-        share of it, f the season; variance = s2 (1 + (h - 1) a2) f2 with s2 the mean squared error one period ahead and
-        a the weight of the latest period. Source: Hyndman, Koehler, Ord and Snyder, 2008, Forecasting with Exponential
-        Smoothing, table 6.1.
+        share of it, f the season, and h at most the periods that the line was seen over; variance =
+        s2 (1 + (h - 1) a2) f2 with s2 the mean squared error one period ahead and a the weight of the latest period.
+        Source: Hyndman, Koehler, Ord and Snyder, 2008, Forecasting with Exponential Smoothing, table 6.1.
         """
         check_horizon(horizon)
         if panel.freq != self.freq:
@@ -142,11 +143,13 @@ class ThetaPredictor:
         )
         ahead = np.arange(1, horizon + 1)
         shape = np.where(paid[:, None], factors, 1.0)[:, (ahead - 1) % season]  # [n, H]
-        mean = (level[:, None] + self.drift * slope[:, None] * ahead) * shape
+        reach = np.minimum(ahead, known[:, None])  # no further than the line was seen
+        mean = (level[:, None] + self.drift * slope[:, None] * reach) * shape
         variance = error[:, None] * (1.0 + (ahead - 1) * weight[:, None] ** 2) * shape**2
         short = known < LEAST
         mean = np.where(short[:, None], np.where(known > 0, total, self.level)[:, None], mean)
         unsure = np.where(known > 1, spread, np.maximum(spread, self.spread))
+        unsure = unsure + UNKNOWN * total**2 / np.maximum(known, 1)
         variance = np.where(short[:, None], np.where(known > 0, unsure, self.spread + self.level**2)[:, None], variance)
         highest = CEILING * np.where(known > 0, values.max(axis=1), np.inf)[:, None]
         mean = np.clip(mean, 0.0, highest)
