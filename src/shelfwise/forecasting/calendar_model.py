@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import linalg
 
 from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.panel import Panel
@@ -306,7 +305,7 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
     logs = np.log(np.maximum(aggregates.values, SMALLEST))
     age = np.arange(periods - 1, -1, -1)
     weight = 0.5 ** (age / (HALF_LIFE_YEARS * aggregates.freq.periods_per_year))
-    solved: dict[bytes, tuple[Columns, Any, Floats]] = {}
+    solved: dict[bytes, tuple[Columns, Floats, Floats]] = {}
     for node in nodes.top_down():
         rows = usable[node].copy()
         sold = np.flatnonzero(aggregates.values[node] > 0)
@@ -321,14 +320,14 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
             weighted = past * (weight * rows)[:, None]
             gram = weighted.T @ past
             gram[np.diag_indices_from(gram)] += columns.penalties
-            solved[key] = (columns, linalg.cho_factor(gram, check_finite=False), weighted)
-        columns, factor, weighted = solved[key]
+            solved[key] = (columns, np.linalg.inv(gram), weighted)
+        columns, inverse, weighted = solved[key]
         parent = int(nodes.parents[node])
         lean, lean_calendar = (explained[parent], calendar[parent]) if parent >= 0 else (0.0, 0.0)
         if parent >= 0:
             effects[node] = effects[parent]
         target = logs[node] - (explained[parent, :periods] if parent >= 0 else 0.0)
-        found = linalg.cho_solve(factor, weighted.T @ np.where(rows, target, 0.0), check_finite=False)
+        found = inverse @ (weighted.T @ np.where(rows, target, 0.0))
         season = columns.penalties < np.inf
         season[: plain.steps + 1] = False
         effect = columns.values[:, season] @ found[season]

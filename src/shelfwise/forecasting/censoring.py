@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal, special
+from scipy import special
 
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.contract import Predictor
@@ -342,7 +342,10 @@ def _both_sides(values: Floats, keep: float) -> Floats:
     >>> _both_sides(np.array([[0.0, 8.0, 0.0, 0.0]]), 0.5).tolist()
     [[4.0, 8.0, 4.0, 2.0]]
     """
-    before = signal.lfilter([1.0], [1.0, -keep], values, axis=1)
-    after = signal.lfilter([1.0], [1.0, -keep], values[:, ::-1], axis=1)[:, ::-1]
-    found: Floats = before + after - values
+    columns = np.ascontiguousarray(values.T)  # a loop over columns: scipy.signal takes a second to load
+    before, after = columns.copy(), columns.copy()
+    for t in range(1, len(columns)):
+        before[t] += keep * before[t - 1]
+        after[-1 - t] += keep * after[-t]
+    found: Floats = (before + after - columns).T
     return found

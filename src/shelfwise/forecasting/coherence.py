@@ -79,6 +79,7 @@ class Coherent:
 
     def fit(self, panel: Panel) -> CoherentPredictor:
         """Return the inner model fitted on ``panel``, with the correction of its sums over the next periods."""
+        panel = bounded(panel)
         calendars = Calendars.of(panel)
         if calendars is None:
             return CoherentPredictor(self.name, self.inner.fit(panel), None, None)
@@ -188,6 +189,14 @@ class CoherentPredictor:
             room = 1.0 - sum(self.dependence.shares.values())
             dependence = replace(self.dependence, level=float(np.clip(dependence.level - lasting, 0.0, room)))
         return replace(made, marginals=marginals, dependence=dependence)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process without what the fit has said of its own panel."""
+        return {name: value for name, value in vars(self).items() if name != "said"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive."""
+        vars(self).update(state, said=WeakKeyDictionary())
 
     def _of_inner(self, panel: Panel, horizon: int, n_paths: int, seed: int) -> Forecast:
         """Return the wrapped model's forecast; that of the panel it was fitted on is known from the fit."""
