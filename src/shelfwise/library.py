@@ -363,6 +363,10 @@ class Store:
         """Forecast the live series, or the named products."""
         return predictions.forecast(self.app, horizon=horizon, products=products, model=model).forecast
 
+    def lifts(self) -> pl.DataFrame:
+        """Return by which factor promotions and holidays move demand, for all products and by category."""
+        return predictions.lifts(self.app)
+
     def backtest(
         self,
         models: Sequence[str] | None = None,

@@ -8,7 +8,7 @@ from tests.services.worlds import sales
 
 from shelfwise.app import App
 from shelfwise.domain.errors import NotFound
-from shelfwise.services import explaining, planning
+from shelfwise.services import explaining, planning, predictions
 
 
 def test_a_product_in_two_warehouses_has_two_explanations_and_one_place_has_one(demo: App) -> None:
@@ -101,3 +101,16 @@ def test_an_unplanned_product_has_no_parts(shop: App, book) -> None:
     book(products=[{"product": "never"}, {"product": "live"}], movements=sales("live", dt.date(2024, 3, 4), [2] * 260))
     (found,) = explaining.explain(shop, "never")
     assert (found.made_of.height, found.events.height, found.contributions.height) == (0, 0, 0)
+
+
+def test_the_lifts_of_the_shops_events_are_told_for_all_and_by_category(demo: App) -> None:
+    found = predictions.lifts(demo, horizon=14)
+    whole = {row["name"]: row for row in found.filter(pl.col("category").is_null()).iter_rows(named=True)}
+    assert set(whole) == {"promotion", "holiday"}
+    assert 1.2 < whole["promotion"]["lift"] < 2.5
+    assert whole["promotion"]["low"] < whole["promotion"]["lift"] < whole["promotion"]["high"]
+    assert whole["promotion"]["forecast_lift"] > 1.1
+    by_category = found.filter(pl.col("name") == "promotion").drop_nulls("category")
+    assert by_category.height > 3
+    never = by_category.filter(pl.col("periods") == 0)
+    assert (never["lift"] == whole["promotion"]["lift"]).all()

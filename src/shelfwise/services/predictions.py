@@ -11,6 +11,7 @@ import polars as pl
 from shelfwise.app import App
 from shelfwise.domain.forecast import Forecast
 from shelfwise.forecasting.contract import Predictor
+from shelfwise.forecasting.lifts import lifts as measure_lifts
 from shelfwise.services import demand
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
@@ -85,6 +86,23 @@ def forecast(
         seed=settings.seed if seed is None else seed,
     )
     return Prediction(made, wanted, predictor)
+
+
+def lifts(app: App, *, horizon: int | None = None, model: str | None = None) -> pl.DataFrame:
+    """Return LIFTS of the store's promotions and holidays: by which factor they move demand, past and forecast.
+
+    Parameters
+    ----------
+    horizon
+        Days H over which forecasts with and without are compared; None takes the setting.
+    model
+        None takes the setting.
+    """
+    settings = app.settings
+    days = settings.horizon if horizon is None else horizon
+    known = demand.load(app, days_ahead=max(days, demand.DAYS_AHEAD))
+    predictor = fitted(app, known.panel, settings.model if model is None else model)
+    return measure_lifts(predictor, known.live(settings.live_days).panel, days)
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:
