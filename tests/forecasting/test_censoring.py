@@ -10,7 +10,7 @@ from scipy import integrate, stats
 
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import censoring
-from shelfwise.forecasting.catalog import MODELS
+from shelfwise.forecasting.catalog import MODELS, estimator
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.scores import score
 from shelfwise.forecasting.windows import windows
@@ -52,7 +52,7 @@ def panel_of(values, available=None, **given):
 
 def bias(panel, truth, model="base_level"):
     """Return the bias of the forecast of ``panel``, in units of the true demand [n, H] to come."""
-    found = MODELS[model]().fit(panel).predict(panel, HORIZON, n_paths=2).mean()
+    found = estimator(model).fit(panel).predict(panel, HORIZON, n_paths=2).mean()
     return float((found.sum() - truth.sum()) / truth.sum())
 
 
@@ -239,6 +239,14 @@ def test_forecasts_of_a_shop_that_runs_out_are_several_points_less_biased(cover,
     naive = abs(bias(replace(honest, available=None), truth[:, 280:]))
     assert naive - told > least_removed
     assert told < 0.4 * naive + 0.01
+
+
+def test_the_automatic_forecast_of_a_shop_that_runs_out_is_several_points_less_biased():
+    truth = demand_of(60, 280 + HORIZON)
+    sales, empty = sold_from_stock(truth[:, :280], 0.9)
+    honest = panel_of(sales, ~empty)
+    told, naive = (bias(panel, truth[:, 280:], "auto") for panel in (honest, replace(honest, available=None)))
+    assert abs(told) < abs(naive) - 0.04
 
 
 def test_sold_out_days_left_out_bias_a_forecast_more_than_days_counted_as_demand_at_least():

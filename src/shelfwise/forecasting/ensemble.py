@@ -393,6 +393,9 @@ class EnsemblePredictor:
         """Return mean and variance [N, H] of the blend, and what a reader must know of it."""
         if panel.freq != self.freq:
             raise ModelError(f"fitted on periods of {self.freq}, asked for {panel.freq}; fit on such a panel")
+        shapes = [f for m in self.members.values() if isinstance(f := getattr(m, "fitted", None), Fitted)]
+        if shapes:  # all members read what sold out alike, as they did when they were weighed
+            panel = bounded(panel, shapes[0])
         told = _Told()
         working = {name: member for name, member in self.members.items() if told.works(name, member, panel, horizon)}
         mean, variance = np.empty((panel.n_series, horizon)), np.empty((panel.n_series, horizon))
