@@ -111,8 +111,23 @@ def forecast(
     wanted = estimator(model)
     panel = _panel(history, freq, known_future, past_only, static)
     made = wanted.fit(panel).predict(panel, horizon, n_paths=n_paths, seed=seed)
-    notes = (*made.provenance.notes, *_gaps_in_covariates(panel, horizon))
+    notes = (*made.provenance.notes, *_ended_before_others(panel), *_gaps_in_covariates(panel, horizon))
     return replace(made, provenance=replace(made.provenance, notes=notes))
+
+
+def _ended_before_others(panel: Panel) -> list[str]:
+    """Say which series end more than a season before the last of the others: their forecasts begin in the past."""
+    begun = panel.lengths > 0
+    if not begun.any():
+        return []
+    early = np.flatnonzero(begun & (panel.ends[begun].max() - panel.ends > panel.freq.season))
+    if not len(early):
+        return []
+    named = ", ".join(panel.ids.gather(early[:5]).to_list()) + (", ..." if len(early) > 5 else "")
+    return [
+        f"{len(early):,} series end more than {panel.freq.season} periods before others and are forecast from their "
+        f"own last period on: {named}"
+    ]
 
 
 def _gaps_in_covariates(panel: Panel, horizon: int) -> list[str]:
@@ -182,6 +197,11 @@ def backtest(
     >>> sorted(done.summary()["model"])
     ['auto', 'seasonal_naive']
     """
+    if isinstance(models, str):
+        raise ParameterError(f"models takes a list of names, got {models!r}; write [{models!r}]")
+    horizon, n_cutoffs = check_horizon(horizon), whole_number("n_cutoffs", n_cutoffs)
+    step = None if step is None else whole_number("step", step, "of periods")
+    n_paths, seed = whole_number("n_paths", n_paths), whole_number("seed", seed)
     panel = _panel(history, freq, known_future, past_only, static)
     if resume is not None:
         with open_app(resume) as app:

@@ -365,3 +365,27 @@ def test_whole_numbers_of_numpy_and_seeds_below_zero_are_whole_numbers():
 def test_a_name_where_a_list_of_names_belongs_is_refused():
     with pytest.raises(PanelError, match=r"past_only takes a list of names, got 'promotion'; write \['promotion'\]"):
         sw.forecast(PROMOTED, 7, past_only="promotion")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"horizon": 2.5}, "horizon must be a whole number of periods, got 2.5"),
+        ({"n_cutoffs": 2.5}, "n_cutoffs must be a whole number, got 2.5"),
+        ({"step": 1.5}, "step must be a whole number of periods, got 1.5"),
+        ({"seed": None}, "seed must be a whole number, got None"),
+        ({"models": "auto"}, r"models takes a list of names, got 'auto'; write \['auto'\]"),
+    ],
+)
+def test_a_parameter_of_a_backtest_that_breaks_its_rule_is_refused_too(given, reason):
+    with pytest.raises(ParameterError, match=reason):
+        sw.backtest(HISTORY, **({"models": ["seasonal_naive"], "horizon": 7} | given))
+
+
+def test_a_series_that_ended_long_before_the_others_is_named():
+    ended = rows("gone", poisson(6.0), date(2023, 10, 31))
+    found = sw.forecast(panel_of(pl.concat([HISTORY, ended])), 7, model="seasonal_naive")
+    told = "1 series end more than 7 periods before others and are forecast from their own last period on: gone"
+    assert told in found.provenance.notes
+    assert found.moments()[2, 0].astype("datetime64[D]") == np.datetime64("2023-11-01")
+    assert not any("before others" in note for note in sw.forecast(HISTORY, 7, model="seasonal_naive").provenance.notes)
