@@ -9,6 +9,8 @@ Models multiply, and people add. Of mean = usual x f1 x f2 x ... each factor get
 L(a, b) = (a - b) / log(a / b) is the logarithmic mean: exact, and no factor comes first.
 Source: Ang, 2004, Energy Policy 32(9), the logarithmic mean Divisia index.
 
+All of it stands in one file, because parts only add up if each takes what the others leave.
+
 Letters: N series (n of a chunk), H horizon, P parts, F features.
 """
 

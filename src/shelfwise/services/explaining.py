@@ -1,6 +1,7 @@
 """Why a line is what it is: the sum, the demand behind it, the stock ahead of it, and what is not known.
 
-Every number comes from the plan that holds and the very forecast it was made on.
+Every number comes from the plan that holds and the very forecast it was made on. Tables and sentences stand in one
+file, because they must tell the same.
 
 Letters: S sample paths, H days.
 """
