@@ -113,11 +113,12 @@ def bounded(panel: Panel, fitted: Fitted | None = None) -> Panel:
     fitted
         Shapes, noise and prior level; None measures them on ``panel``.
     """
+    if panel.available is None:
+        return panel
     censored = hidden(panel)
-    sold_out = censored & (np.nan_to_num(panel.values) > 0)
+    sold_out = censored & (panel.values > 0)
     if not sold_out.any():
         return panel
-    assert panel.available is not None  # noqa: S101 - something is censored
     values = _filled(panel, censored, sold_out, shapes_of(panel) if fitted is None else fitted)
     return replace(panel, values=values, available=panel.available | sold_out)
 
@@ -182,6 +183,19 @@ def mean_above(mean: Floats, noise: Floats, least: Floats, is_count: bool) -> tu
     above = np.maximum(np.where(far, least + noise, first / safe), least)
     square = np.maximum(np.where(far, (least + noise) ** 2 + noise**2, second / safe), above**2)
     return above, square
+
+
+def trust(seen: Floats, sold_out: Floats) -> Floats:
+    """Return how far periods that sold out are believed to have hidden demand, from how many did and did not.
+
+    All of it up to half of the periods, then ever less: where everything sold out always, it is the book that says zero
+    of a stock that nobody keeps, and nothing is known of what more was wanted.
+
+    >>> trust(np.array([9.0, 5.0, 1.0, 0.0]), np.array([1.0, 5.0, 3.0, 7.0])).tolist()
+    [1.0, 1.0, 0.5, 0.0]
+    """
+    found: Floats = np.minimum(1.0, 2.0 * seen / np.maximum(seen + sold_out, 1.0))
+    return found
 
 
 def _count_tail(size: Floats, q: Floats, least: Floats) -> Floats:
@@ -274,6 +288,7 @@ class _Repair:
         at = np.nonzero(bound)
         weight = np.where(bound, 1.0, block.seen)  # [n, T] 1 where a period tells something
         demand = np.where(bound, self.sold, block.values)  # [n, T] what sold, then what is expected
+        trusted = trust(block.seen.sum(axis=1), bound.sum(axis=1))[at[0]]
         season = self._season(demand, weight)
         noise = noise_of(block, season, fitted)
         for again in range(ROUNDS if len(at[0]) else 0):
@@ -282,10 +297,11 @@ class _Repair:
             explained = weight * season
             for _ in range(STEPS):
                 level = self._level(demand, explained)
-                demand[at], square = mean_above(level[at] * season[at], noise[at[0]], self.sold[at], fitted.is_count)
+                above, square = mean_above(level[at] * season[at], noise[at[0]], self.sold[at], fitted.is_count)
+                demand[at] = self.sold[at] + trusted * (above - self.sold[at])
             mean = level * season
             error = block.seen * (demand - mean) ** 2
-            error[at] = square - 2.0 * mean[at] * demand[at] + mean[at] ** 2
+            error[at] = (demand[at] - mean[at]) ** 2 + trusted * (square - above**2)
             noise = self._noise(error, weight * mean)
         return np.where(bound, demand, self._level(demand, weight * season) * season)
 

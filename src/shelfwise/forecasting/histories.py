@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from shelfwise.forecasting.censoring import mean_above
+from shelfwise.forecasting.censoring import mean_above, trust
 from shelfwise.forecasting.seasonality import FLOOR, moving_level
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -110,6 +110,8 @@ def at_least(values: Floats, seen: Flags, sold: Floats, season: int, noise: floa
         return values
     found = np.where(out, sold, values)
     spread = np.full(int(out.sum()), noise)
+    trusted = float(trust(np.array(float(seen.sum())), np.array(float(out.sum()))))
     for _ in range(ROUNDS):
-        found[out] = mean_above(expected(found, seen | out, season)[out], spread, sold[out], is_count)[0]
+        above, _ = mean_above(expected(found, seen | out, season)[out], spread, sold[out], is_count)
+        found[out] = sold[out] + trusted * (above - sold[out])
     return found
