@@ -26,12 +26,28 @@ def gather(
     flat: Floats, lows: Integers, lengths: Integers, shift: Integers, length: int, fill: float
 ) -> npt.NDArray[Any]:
     """Return [N, length]: for each run, positions ``shift .. shift + length - 1`` of it, ``fill`` outside the run."""
+    if len(shift) and (shift == shift[0]).all():
+        size = int(lengths[0])
+        if len(lows) == 1 or ((lengths == size).all() and (np.diff(lows) == size).all()):
+            return _columns(flat, int(lows[0]), (len(lows), size), int(shift[0]), (len(shift), length), fill)
     position = shift[:, None] + np.arange(length)  # [N, length]
     inside = (position >= 0) & (position < lengths[:, None])
     if not flat.size:
         return np.full(position.shape, fill, dtype=flat.dtype)
     found = flat[np.where(inside, lows[:, None] + position, 0)]
     return np.where(inside, found, np.asarray(fill, dtype=flat.dtype))
+
+
+def _columns(
+    flat: Floats, low: int, shape: tuple[int, int], first: int, wanted: tuple[int, int], fill: float
+) -> npt.NDArray[Any]:
+    """Return the columns from ``first`` on of runs that form a grid of ``shape``, or of the one that all share."""
+    grid = flat[low : low + shape[0] * shape[1]].reshape(shape)
+    found = np.full(wanted, fill, dtype=flat.dtype)
+    left, right = max(first, 0), min(first + wanted[1], shape[1])
+    if left < right:
+        found[:, left - first : right - first] = grid[:, left:right]
+    return found
 
 
 def lay_end_to_end(grid: npt.NDArray[Any], lead: Integers) -> tuple[npt.NDArray[Any], Integers]:

@@ -335,14 +335,14 @@ def _sums(panel: Panel, nodes: Nodes, first: int, end: int) -> tuple[Floats, Fla
         mine = code[rows]
         edges = np.flatnonzero(np.r_[True, mine[1:] != mine[:-1]])
         if whole:
-            sold = np.nan_to_num(values)  # NaN only before a series begins
+            sold = np.fmax(values, 0.0)  # NaN only before a series begins
             top[mine[edges]] += np.add.reduceat(sold, edges, axis=0, dtype=np.float64)
             continue
         assert usable is not None  # noqa: S101 - only a whole panel has none
         if "open" in block.known_future:
             opened = block.known_future["open"].at(np.full(len(rows), first, dtype=np.int64), periods)
             usable = usable & ~(opened <= 0)
-        sold = np.where(usable, np.maximum(np.nan_to_num(values), 0.0), 0.0).astype(np.float64)
+        sold = np.where(usable, np.fmax(values, 0.0), 0.0).astype(np.float64)
         size = sold.sum(axis=1, keepdims=True) / np.maximum(usable.sum(axis=1, keepdims=True), 1)  # usual sales
         living = (columns >= block.starts[:, None]) & (columns < block.ends[:, None])
         for into, what in ((top, sold), (seen, usable * size), (begun, living * size)):

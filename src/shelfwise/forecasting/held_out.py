@@ -6,6 +6,8 @@ nothing of a window is known to what is judged on it.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -71,12 +73,16 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, calendars: 
     if not windows:
         return now
     buckets = _buckets(pool.freq, horizon)
-    best: tuple[float, Fitted, list[Held], bool] | None = None
     strengths = YEAR_STRENGTHS if pool.lengths.max() >= 1.15 * pool.freq.periods_per_year else (0.0,)
-    shapes = [(strength, False) for strength in (strengths if pool.freq.is_daily_or_longer else (0.0,))]
+    shapes: list[tuple[float, bool]] = [
+        (each, False) for each in (strengths if pool.freq.is_daily_or_longer else (0.0,))
+    ]
     if calendars is not None and calendars.at(windows[-1][0]) is not None:
         shapes.append((0.0, True))
-    for strength, with_calendar in shapes:
+
+    def tried(shape: tuple[float, bool]) -> tuple[float, Fitted, list[Held], bool]:
+        """Return the loss of a shape, what was tuned with it and on what."""
+        strength, with_calendar = shape
         held = []
         for back, past, actual, scored in windows:
             begin = _begin(start, past, calendars.at(back) if with_calendar and calendars is not None else None)
@@ -88,10 +94,14 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, calendars: 
                     sold = np.where(block.open[:, block.periods : block.periods + horizon] > 0, sold, 0.0)
                 held.append(Held(parts, sold, scored[rows], fitted))
         tuned = _tune(held, replace(now, year_strength=strength, buckets=buckets))
-        loss = loss_of(held, tuned)
-        if best is None or loss < best[0] * 0.998:  # the simpler shape unless it is beaten
-            best = (loss, tuned, held, with_calendar)
-    assert best is not None  # noqa: S101 - strengths is never empty
+        return loss_of(held, tuned), tuned, held, with_calendar
+
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as workers:
+        found = list(workers.map(tried, shapes))
+    best = found[0]
+    for other in found[1:]:
+        if other[0] < best[0] * 0.998:  # the simpler shape unless it is beaten
+            best = other
     chosen = best[1]
     begin = _begin(start, pool, calendars.at(0) if best[3] and calendars is not None else None)
     final = measure(pool, begin, chosen.year_strength)

@@ -224,7 +224,7 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
     seen = panel.available_window(length)
     starts = panel.ends - length
     flags: dict[str, Floats] = {
-        name: (np.nan_to_num(panel.known_future[name].at(starts, length + future)) > 0.5).astype(np.float64)
+        name: (panel.known_future[name].at(starts, length + future) > 0.5).astype(np.float64)  # NaN is not above
         for name in fitted.flags
         if name in panel.known_future and not panel.known_future[name].categories
     }
@@ -245,7 +245,7 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
         if changed is not None:
             calendar[:, length:] *= changed
         seen = seen & (calendar[:, :length] > 0)
-    values = np.where(seen, np.maximum(np.nan_to_num(values), 0.0), 0.0)
+    values = np.where(seen, np.fmax(values, 0.0), 0.0)  # of a number and NaN, fmax takes the number
     ordinals = ends[:, None] + np.arange(-length, 0)
     codes = fitted.groups.codes(panel)
     return rows, Block(values, seen.astype(np.float64), ordinals, flags, opened, calendar, codes)
