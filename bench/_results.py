@@ -65,7 +65,7 @@ def tables(results: Iterable[Result], panels: Iterable[str]) -> str:
     """Return one Markdown table for each panel and scope, the best WQL first; figures are means over cutoffs.
 
     The first scope holds the models that answered for every series. A sample's table is given where a slow peer
-    answered for no more. Seconds are those of one cutoff, fitting to quantiles.
+    answered for no more. Seconds are those of one cutoff, fitting to quantiles, for as many series as the model was asked for.
     """
     made: list[str] = []
     for panel in panels:
@@ -146,7 +146,7 @@ def _table(panel: str, scope: str, here: dict[str, list[Result]], cutoffs: list[
     which = f"{series:,} series" + ("" if scope == "all" else " (fixed sample)")
     lines = [
         f"\n**{panel}**, {which}, {len(cutoffs)} x {any_one['horizon']} periods\n",
-        "| model | " + " | ".join(title for title, _ in COLUMNS.values()) + " | seconds | CPU s | refused |",
+        "| model | " + " | ".join(title for title, _ in COLUMNS.values()) + " | seconds | CPU ms a series | refused |",
         "|---|" + "---|" * (len(COLUMNS) + 3),
     ]
     rows = []
@@ -156,8 +156,9 @@ def _table(panel: str, scope: str, here: dict[str, list[Result]], cutoffs: list[
         whole = len(results) == len(cutoffs)
         title = f"{model}{'' if whole else f' ({len(results)} of {len(cutoffs)} cutoffs)'}"
         refused = sum(r["refused"] for r in results) / sum(r["asked"] for r in results)
-        seconds, cpu = (_mean([r[clock] for r in results]) for clock in ("wall", "cpu"))
-        row = f"| {title} | {' | '.join(cells)} | {seconds:.1f} | {cpu:.1f} | {f'{refused:.0%}' if refused else '-'} |"
+        seconds = _mean([r["wall"] for r in results])
+        each = 1000.0 * sum(r["cpu"] for r in results) / sum(r["asked"] for r in results)
+        row = f"| {title} | {' | '.join(cells)} | {seconds:.1f} | {each:.1f} | {f'{refused:.0%}' if refused else '-'} |"
         rows.append((values["wql"] if values["wql"] is not None else float("inf"), row))
     return "\n".join([*lines, *(row for _, row in sorted(rows))])
 

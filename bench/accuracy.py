@@ -29,7 +29,7 @@ from shelfwise.forecasting import metrics
 from shelfwise.forecasting.backtest import Window, windows
 from shelfwise.forecasting.catalog import estimator
 
-MODELS = ("auto", "base_level", "trees", "seasonal_naive")
+MODELS = ("auto", "ensemble", "trees", "base_level", "seasonal_naive")
 SAMPLES = tuple(sorted({peer.most for peer in PEERS if peer.most is not None}, reverse=True))
 SEED, N_PATHS = 0, 200
 

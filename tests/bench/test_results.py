@@ -30,7 +30,7 @@ def test_the_table_puts_the_best_first_and_sets_slow_models_beside_the_others_on
     assert "slow" not in everything
     assert everything.index("| b |") < everything.index("| a |")
     assert sample.index("| slow |") < sample.index("| b |") < sample.index("| a |")
-    assert "| 0.4000 | 1.000 | +0.100 | 0.800 | - | 2.0 | 1.5 | 20% |" in everything
+    assert "| 0.4000 | 1.000 | +0.100 | 0.800 | - | 2.0 | 300.0 | 20% |" in everything
 
 
 def test_a_sample_that_no_slow_model_needs_has_no_table():
