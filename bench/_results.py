@@ -65,7 +65,7 @@ def tables(results: Iterable[Result], panels: Iterable[str]) -> str:
     """Return one Markdown table for each panel and scope, the best WQL first; figures are means over cutoffs.
 
     The first scope holds the models that answered for every series. A sample's table is given where a slow peer
-    answered for no more. Seconds are those of one cutoff, fitting to quantiles, for as many series as the model was asked for.
+    answered for no more. Seconds are those of one cutoff, fitting to quantiles, for all the series that were asked for.
     """
     made: list[str] = []
     for panel in panels:
