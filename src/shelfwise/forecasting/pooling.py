@@ -30,6 +30,7 @@ Integers = npt.NDArray[np.int64]
 ENOUGH: Final = 8  # seen periods below which a series shows no noise
 UNKNOWN_NOISE: Final = 0.25  # of the level, where no series shows its noise: a deviation of half the mean
 GIANT: Final = 10.0  # times the level that three in four series stay below
+LIFT_ROUNDS: Final = 4  # of measuring flags that are up together, each beside the others
 LONGEST_YEARS: Final = 5  # a yearly shape is read off the last five
 
 
@@ -127,23 +128,40 @@ def _by_group(values: Floats, groups: Integers, n_groups: int, statistic: Any, e
 
 
 def _pooled_lifts(blocks: list[Block], fitted: Fitted) -> Floats:
-    """Return [G, flags] factors: sales while a flag is up over what the level explains, shrunk to all groups'."""
+    """Return [G, flags] factors: sales while a flag is up over what the level explains, shrunk to all groups'.
+
+    Flags that are often up together share what they lift: each is measured again with the others' factors in place.
+    """
     n_groups, n_flags = len(fitted.groups), len(fitted.flags)
-    top, bottom = np.zeros((n_groups, n_flags)), np.zeros((n_groups, n_flags))
+    usual: list[Floats] = []  # [n, T] units expected while all flags are down
     for block in blocks:
         season = _season_so_far(block, fitted, lifts=False)
         down = block.seen.copy()
         for name in block.flags:
             down *= 1.0 - block.flags[name][:, : block.periods]
-        level = moving_level(block.values * down, down * season, noise_span(fitted.freq))
-        for i, name in enumerate(fitted.flags):
-            if name in block.flags:
-                raised = block.seen * block.flags[name][:, : block.periods]
-                np.add.at(top[:, i], block.groups, (block.values * raised).sum(axis=1))
-                np.add.at(bottom[:, i], block.groups, (level * season * raised).sum(axis=1))
-    overall = (top.sum(axis=0) + 5.0) / (bottom.sum(axis=0) + 5.0)
+        usual.append(moving_level(block.values * down, down * season, noise_span(fitted.freq)) * season * block.seen)
     lean = 10.0 * np.maximum(fitted.noise.mean(), 1e-6)
-    lifts: Floats = np.clip((top + lean * overall) / (bottom + lean), 0.05, 20.0)
+    lifts: Floats = np.ones((n_groups, n_flags))
+    for _ in range(LIFT_ROUNDS if n_flags > 1 else 1):
+        top, bottom = np.zeros((n_groups, n_flags)), np.zeros((n_groups, n_flags))
+        for block, expected in zip(blocks, usual, strict=True):
+            up = {name: block.flags[name][:, : block.periods] for name in fitted.flags if name in block.flags}
+            factors = {
+                name: 1.0 + up[name] * (lifts[block.groups, i] - 1.0)[:, None]
+                for i, name in enumerate(fitted.flags)
+                if name in up
+            }
+            for i, name in enumerate(fitted.flags):
+                if name not in up:
+                    continue
+                others = expected * up[name]
+                for other, factor in factors.items():
+                    if other != name:
+                        others = others * factor
+                np.add.at(top[:, i], block.groups, (block.values * block.seen * up[name]).sum(axis=1))
+                np.add.at(bottom[:, i], block.groups, others.sum(axis=1))
+        overall = (top.sum(axis=0) + 5.0) / (bottom.sum(axis=0) + 5.0)
+        lifts = np.clip((top + lean * overall) / (bottom + lean), 0.05, 20.0)
     return lifts
 
 
