@@ -22,7 +22,6 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
 SHARPNESS: Final = 200.0  # a candidate that loses half a percent more weighs 1 / e
-DOUBT: Final = 0.5  # standard errors of a candidate's loss that are held against it
 SIMPLER: Final = 0.002  # loss that each member more must save
 LEAN_SERIES: Final = 50.0  # series that the weights of all are worth to a class
 FEWEST_ROWS: Final = 10  # of a class, to be heard at all
@@ -122,8 +121,7 @@ def _losses(rehearsal: Rehearsal, weights: Floats) -> Floats:
 def _scores(losses: Floats, rehearsal: Rehearsal, rows: Integers) -> Floats | None:
     """Return [B] the log of what candidates lose over what the reference, the first, loses; None where nothing tells.
 
-    The mean over cutoffs of the geometric mean of both losses, plus `DOUBT` standard errors of it: few series, or a few
-    that rule the sum, say little.
+    The mean over cutoffs of the geometric mean of both losses.
     """
     found = []
     for window in range(rehearsal.outcomes.n_windows):
@@ -131,17 +129,8 @@ def _scores(losses: Floats, rehearsal: Rehearsal, rows: Integers) -> Floats | No
         both = np.array([_both(one, rehearsal, here) for one in losses])  # [B, 2]
         told = np.flatnonzero((both > 0).all(axis=0))
         if len(told):
-            ratio = np.log(both[:, told] / both[0, told]).mean(axis=1)
-            found.append(ratio + DOUBT * _standard_error(losses[:, here]))
+            found.append(np.log(both[:, told] / both[0, told]).mean(axis=1))
     return np.mean(found, axis=0) if found else None
-
-
-def _standard_error(losses: Floats) -> Floats:
-    """Return [B] the standard error of what candidates lose over the reference, over rows [B, R] of one cutoff."""
-    off = losses - losses[0]
-    off = off - off.mean(axis=1, keepdims=True)
-    error: Floats = np.sqrt((off * off).sum(axis=1)) / max(float(losses[0].sum()), 1e-300)
-    return error
 
 
 def _both(losses: Floats, rehearsal: Rehearsal, rows: Integers) -> tuple[float, float]:

@@ -29,7 +29,8 @@ Flags = npt.NDArray[np.bool_]
 FACTORS: Final = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.6, 3.4, 5.0, 8.0)
 LEVELS: Final = np.array([0.1, 0.3, 0.5, 0.7, 0.9])  # quantiles that forecasts are judged by
 BAND: Final = (0.1, 0.9)
-TOLERANCE: Final = 0.004  # share of the quantile loss that a better coverage may cost
+TOLERANCE: Final = 0.002  # share of the quantile loss that a better coverage may cost
+NEAR: Final = 0.02  # a band that holds this near to four of five is left alone
 RELATIVE: Final = (0.05, 3.0)  # noise in terms of the reference's
 CUT: Final = 4.0  # deviations that an error counts at most
 LEAN: Final = 50.0  # series that the factor of all is worth to a class, and that of a class to a part of the horizon
@@ -179,8 +180,12 @@ def _best(mean: Floats, variance: Floats, outcomes: Outcomes) -> float:
         held[i] = float(inside(mean[use], wide[use], outcomes.actual[use], outcomes.is_count).sum()) / cells
     if losses.min() <= 0:
         return 1.0
+    off = np.abs(held - (BAND[1] - BAND[0]))
+    as_it_is = FACTORS.index(1.0)
+    if off[as_it_is] <= NEAR:
+        return 1.0
     cheap = losses <= losses.min() * (1.0 + TOLERANCE)
-    return float(FACTORS[int(np.where(cheap, np.abs(held - (BAND[1] - BAND[0])), np.inf).argmin())])
+    return float(FACTORS[int(np.where(cheap, off, np.inf).argmin())])
 
 
 def inside(mean: Floats, variance: Floats, actual: Floats, is_count: bool) -> Floats:
