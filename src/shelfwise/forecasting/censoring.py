@@ -111,15 +111,19 @@ def bounded(panel: Panel, fitted: Fitted | None = None) -> Panel:
     Parameters
     ----------
     fitted
-        Shapes, noise and prior level; None measures them on ``panel``.
+        Shapes, noise and prior level of a model that is about to predict and reads no more than its window: older
+        periods stay censored. None measures them on ``panel`` and reads all of it.
     """
     if panel.available is None:
         return panel
     censored = hidden(panel)
     sold_out = censored & (panel.values > 0)
+    longest = None if fitted is None else fitted.window + 2 * noise_span(fitted.freq)
+    if longest is not None:
+        sold_out &= _to_the_end(panel) <= longest
     if not sold_out.any():
         return panel
-    values = _filled(panel, censored, sold_out, shapes_of(panel) if fitted is None else fitted)
+    values = _filled(panel, censored, sold_out, shapes_of(panel) if fitted is None else fitted, longest)
     return replace(panel, values=values, available=panel.available | sold_out)
 
 
@@ -136,10 +140,15 @@ def lost_units(panel: Panel, predictor: Predictor | None = None, periods: int | 
     missed = np.nan_to_num(expected_demand(panel, predictor) - np.maximum(panel.values, 0.0))
     missed = np.where(hidden(panel), missed, 0.0)
     if periods is not None:
-        left = np.repeat(panel.offsets[1:], panel.lengths) - np.arange(len(missed))  # [F] periods to the end, from 1
-        missed = np.where(left <= periods, missed, 0.0)
+        missed = np.where(_to_the_end(panel) <= periods, missed, 0.0)
     total = np.concatenate([[0.0], np.cumsum(missed)])
     found: Floats = total[panel.offsets[1:]] - total[panel.offsets[:-1]]
+    return found
+
+
+def _to_the_end(panel: Panel) -> Integers:
+    """Return [F] how many periods each one lies before the end of its series, 1 for the last."""
+    found: Integers = np.repeat(panel.offsets[1:], panel.lengths) - np.arange(len(panel.values))
     return found
 
 
@@ -216,15 +225,15 @@ def _fitted_of(panel: Panel, predictor: Predictor | None) -> Fitted:
     return shapes_of(panel)
 
 
-def _filled(panel: Panel, censored: Flags, wanted: Flags, fitted: Fitted) -> Floats:
+def _filled(panel: Panel, censored: Flags, wanted: Flags, fitted: Fitted, longest: int | None = None) -> Floats:
     """Return [F] values with expected demand at ``wanted`` [F], in whole numbers where all are.
 
     Those are the steps of the rounded running total: none falls below a whole bound, and a series' total is off by at
     most half a unit.
     """
-    expected = _expected(panel, censored, fitted)
+    expected = _expected(panel, censored, fitted, longest)
     if panel.is_count:
-        for part in _portions(panel, wanted):
+        for part in _portions(panel, wanted, longest):
             here = part.inside & wanted[part.cells]
             running = np.rint(np.cumsum(np.where(here, expected[part.cells], 0.0), axis=1))
             expected[part.cells[here]] = np.diff(running, axis=1, prepend=0.0)[here]
@@ -232,10 +241,10 @@ def _filled(panel: Panel, censored: Flags, wanted: Flags, fitted: Fitted) -> Flo
     return values
 
 
-def _expected(panel: Panel, censored: Flags, fitted: Fitted) -> Floats:
-    """Return [F] values with the unrounded expectation where ``censored``."""
+def _expected(panel: Panel, censored: Flags, fitted: Fitted, longest: int | None = None) -> Floats:
+    """Return [F] values with the unrounded expectation where ``censored``, in the latest ``longest`` periods."""
     values = panel.values.astype(np.float64)
-    for part in _portions(panel, censored):
+    for part in _portions(panel, censored, longest):
         wide = replace(fitted, window=part.cells.shape[1])
         _, block = read_block(panel.select(part.rows), wide, 0, 0)
         here = part.inside & censored[part.cells]
@@ -254,7 +263,7 @@ class _Portion:
     inside: Flags  # [n, T] whether the series had begun
 
 
-def _portions(panel: Panel, wanted: Flags) -> Iterator[_Portion]:
+def _portions(panel: Panel, wanted: Flags, longest: int | None = None) -> Iterator[_Portion]:
     """Yield the series with any of the ``wanted`` cells [F], at most a thousand and `MOST_CELLS` cells at once.
 
     T follows from a series' own length alone: sums must not depend on the company it is in.
@@ -262,6 +271,8 @@ def _portions(panel: Panel, wanted: Flags) -> Iterator[_Portion]:
     rows = np.unique(np.searchsorted(panel.offsets, np.flatnonzero(wanted), side="right") - 1)
     lengths = panel.lengths[rows]
     periods = np.ceil(2.0 ** (np.ceil(2.0 * np.log2(np.maximum(lengths, 64))) / 2.0)).astype(np.int64)
+    if longest is not None:
+        periods = np.minimum(periods, longest)
     for length in np.unique(periods).tolist():
         some = rows[periods == length]
         size = max(1, min(1024, MOST_CELLS // length))
