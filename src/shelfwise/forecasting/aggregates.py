@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from shelfwise.domain.calendar import Frequency
+from shelfwise.domain.covariates import Covariate
 from shelfwise.domain.panel import Panel
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -79,8 +80,10 @@ class Chains:
         return tuple(chain[-1] for chain in self.chains)
 
     def names(self, series: pl.DataFrame) -> pl.Series:
-        """Return the name [N] of each series' cell; empty where there are no chains."""
-        if not self.chains or any(name not in series.columns for name in self.columns):
+        """Return the name [N] of each series' cell; empty without chains, that of no cell where a level is lost."""
+        if any(name not in series.columns for name in self.columns):
+            return pl.Series("cell", [SEPARATOR * len(self.columns)] * series.height, dtype=pl.String)
+        if not self.chains:
             return pl.Series("cell", [""] * series.height, dtype=pl.String)
         parts = [pl.col(name).cast(pl.String).fill_null("") for name in self.columns]
         return series.select(pl.concat_str(parts, separator=SEPARATOR).alias("cell"))["cell"]
@@ -261,17 +264,18 @@ class Aggregates:
             end = int(panel.ends[panel.lengths > 0].max())
             longest = int(min(end - int(panel.starts.min()), LONGEST_YEARS * panel.freq.periods_per_year))
             first = end - longest
-            cells, known = _sums(panel, nodes, first, end)
+            cells, known, usual = _sums(panel, nodes, first, end)
             steady = np.median(cells[:, -min(longest, int(panel.freq.periods_per_year)) :].mean(axis=1))
             if not chains.chains or steady >= UNITS_PER_CELL:
                 break
             chains = _coarser(chains)
         if not (cells > 0).any():
             return None
-        values = nodes.summed(cells)
-        counted = nodes.summed(known.astype(np.float64)) > 0
-        for cell in range(len(nodes.cells)):
-            counted[cell] = known[cell]
+        # a cell that is unknown counts with what its siblings sold against their usual sales
+        share = nodes.summed(usual * known) / np.maximum(nodes.summed(usual), 1e-12)
+        share[nodes.summed((~known).astype(np.float64)) == 0] = 1.0
+        counted = share >= LEAST_SHARE
+        values = np.where(counted, nodes.summed(cells) / np.maximum(share, LEAST_SHARE), 0.0)
         ahead = int(np.ceil(AHEAD_YEARS * panel.freq.periods_per_year))
         found = cls(
             panel.freq, nodes, first, end, values, counted, np.zeros(longest, dtype=np.bool_), (),
@@ -301,7 +305,7 @@ class Aggregates:
             values=self.values[:, :keep],
             known=self.known[:, :keep],
             closed=closed,
-            closes=weekdays | _closes(self.freq, self.laid_out, closed & ~weekdays[:keep], self.words),
+            closes=weekdays | _closes(self.freq, self.laid_out, closed, weekdays, self.words),
         )
 
 
@@ -311,8 +315,8 @@ def _coarser(chains: Chains) -> Chains:
     return Chains(tuple(chain for chain in (first[:-1], *rest) if chain))
 
 
-def _sums(panel: Panel, nodes: Nodes, first: int, end: int) -> tuple[Floats, Flags]:
-    """Return [C, T] sums of the cells, and where they are known."""
+def _sums(panel: Panel, nodes: Nodes, first: int, end: int) -> tuple[Floats, Flags, Floats]:
+    """Return [C, T] sums of the cells, where they are known, and what the series that lived then usually sell."""
     cells, periods = len(nodes.cells), end - first
     bare = replace(panel, known_future={k: v for k, v in panel.known_future.items() if k == "open"}, past_only={})
     code = nodes.cell_of(panel.series)
@@ -348,10 +352,10 @@ def _sums(panel: Panel, nodes: Nodes, first: int, end: int) -> tuple[Floats, Fla
         for into, what in ((top, sold), (seen, usable * size), (begun, living * size)):
             into[mine[edges]] += np.add.reduceat(what, edges, axis=0)
     if whole:
-        return np.maximum(top, 0.0), np.ones(top.shape, dtype=np.bool_)
+        return np.maximum(top, 0.0), np.ones(top.shape, dtype=np.bool_), np.ones(top.shape)
     share = np.where(begun > 0, seen / np.maximum(begun, 1e-12), 1.0)
     known = share >= LEAST_SHARE
-    return np.where(known, top / np.maximum(share, LEAST_SHARE), 0.0), known
+    return np.where(known, top / np.maximum(share, LEAST_SHARE), 0.0), known, begun
 
 
 def _aligned(block: Panel, first: int, end: int, length: int) -> tuple[Floats, Flags]:
@@ -401,26 +405,25 @@ def _closed_weekdays(freq: Frequency, ordinals: Integers, closed: Flags) -> Flag
     return found
 
 
-def _closes(freq: Frequency, ordinals: Integers, closed: Flags, words: dict[str, Flags]) -> Flags:
+def _closes(freq: Frequency, ordinals: Integers, closed: Flags, weekdays: Flags, words: dict[str, Flags]) -> Flags:
     """Return [L] dates on which a shop that keeps its habits is closed.
 
     A day of the year, or a day that a word such as a holiday's name marks, on which the shop was closed every time it
-    came round, at least twice.
+    came round, at least twice. A date that fell on one of the ``weekdays`` [L] that are closed anyway tells nothing.
     """
     found = np.zeros(len(ordinals), dtype=np.bool_)
     if freq.unit != "d" or not closed.any():
         return found
     past = len(closed)
+    tells = ~weekdays[:past]
     days = freq.moments(ordinals).astype("datetime64[D]")
     months = days.astype("datetime64[M]")
     date = (months.astype(np.int64) % 12) * 32 + (days - months.astype("datetime64[D]")).astype(np.int64)
-    for value in np.unique(date[:past][closed]):
-        came = date == value
-        if came[:past].sum() >= 2 and closed[came[:past]].all():
+    dates = [date == value for value in np.unique(date[:past][closed & tells])]
+    for came in (*dates, *words.values()):
+        before = came[:past] & tells
+        if before.sum() >= 2 and closed[before].all():
             found |= came
-    for holds in words.values():
-        if holds[:past].sum() >= 2 and closed[holds[:past]].all():
-            found |= holds
     return found
 
 
@@ -434,35 +437,66 @@ def _regressors(panel: Panel, nodes: Nodes, ordinals: Integers) -> tuple[Regress
         [order[low : min(low + ASKED_PER_CELL, high)] for low, high in zip(edges[:-1], edges[1:], strict=True)]
     )
     mine, starts = code[rows], np.full(len(rows), ordinals[0], dtype=np.int64)
-    size = np.bincount(mine, minlength=len(nodes.cells)).astype(np.float64)
     found: list[Regressor] = []
 
-    def add(name: str, holds: Floats) -> None:
-        """Add a covariate as seen by the asked series [n, L] or by all [1, L]."""
+    def add(name: str, holds: Floats, known: Flags) -> Floats | None:
+        """Add a covariate as seen by the asked series [n, L] or by all [1, L]; return the cells' if it looks common."""
         if len(holds) == 1:
             found.append(Regressor(name, holds, common=True))
-            return
-        cells = np.zeros((len(nodes.cells), len(ordinals)))
+            return None
+        cells, count = np.zeros((len(nodes.cells), len(ordinals))), np.zeros((len(nodes.cells), len(ordinals)))
         np.add.at(cells, mine, holds)
-        cells /= size[:, None]
+        np.add.at(count, mine, known)
+        cells /= np.maximum(count, 1.0)
         common = bool(np.isin(cells, (0.0, 1.0)).all())
         values = nodes.summed(cells) / nodes.summed(np.ones((len(nodes.cells), 1)))
         found.append(Regressor(name, values[:1] if (values == values[:1]).all() else values, common))
+        return cells if common else None
 
     for name, covariate in sorted(panel.known_future.items()):
         if name == "open":
             continue
-        if covariate.shared:
-            values = covariate.at(starts[:1], len(ordinals))
-        else:
-            values = covariate.select(rows).at(starts, len(ordinals))
-        if covariate.categories:
-            for i, word in enumerate(covariate.categories):
-                holds = (values == i).astype(np.float64)
-                if holds.any() and holds.mean() < 0.5:  # the word for an ordinary day marks nothing
-                    add(f"{name} {word}", holds)
-        else:
-            given = values[~np.isnan(values)]
-            if len(given) and np.isin(given, (0.0, 1.0)).all() and 0 < given.mean() < 1:
-                add(name, np.nan_to_num(values))
+        read = covariate.select(rows)
+        values = read.at(starts[:1] if read.shared else starts, len(ordinals))
+        shared: dict[int, tuple[float, Floats]] = {}  # place of a regressor -> value of the covariate, [C, L]
+        for what, mark in _marks(name, read, values, ordinals):
+            cells = add(what, (values == mark).astype(np.float64), ~np.isnan(values))
+            if cells is not None:
+                shared[len(found) - 1] = (mark, cells)
+        for place in _apart(covariate, code, ordinals, shared):
+            found[place] = replace(found[place], common=False)
     return tuple(found)
+
+
+def _marks(name: str, covariate: Covariate, values: Floats, ordinals: Integers) -> list[tuple[str, float]]:
+    """Return names of what a covariate marks, and the value that marks it: a flag that is up, words but the usual one.
+
+    ``values`` [n, L] are those of the covariate at ``ordinals``; of an amount nothing is marked.
+    """
+    given = values[~np.isnan(values)]
+    if not covariate.categories:
+        return [(name, 1.0)] if len(given) and np.isin(given, (0.0, 1.0)).all() and 0 < given.mean() < 1 else []
+    lengths = np.array([len(covariate.values)]) if covariate.offsets is None else np.diff(covariate.offsets)
+    first, last = covariate.starts[:, None], (covariate.starts + lengths)[:, None]
+    told = int(((ordinals >= first) & (ordinals < last)).sum())  # periods with a word, or knowingly without one
+    counts = np.bincount(given.astype(np.int64), minlength=len(covariate.categories))
+    usual = counts >= 0.5 * told  # the word for an ordinary day marks nothing
+    return [(f"{name} {word}", float(i)) for i, word in enumerate(covariate.categories) if counts[i] and not usual[i]]
+
+
+def _apart(
+    covariate: Covariate, code: Integers, ordinals: Integers, shared: dict[int, tuple[float, Floats]]
+) -> set[int]:
+    """Return those of ``shared`` that some series of a cell, of which few were asked, does not see as its cell does."""
+    apart: set[int] = set()
+    for low in range(0, len(code), ROWS_AT_ONCE):
+        if len(apart) == len(shared):
+            break
+        rows = np.arange(low, min(low + ROWS_AT_ONCE, len(code)))
+        values = covariate.select(rows).at(np.full(len(rows), ordinals[0], dtype=np.int64), len(ordinals))
+        known = ~np.isnan(values)
+        for place in shared.keys() - apart:
+            value, cells = shared[place]
+            if (known & ((values == value) != (cells[code[rows]] > 0))).any():
+                apart.add(place)
+    return apart
