@@ -66,7 +66,7 @@ def test_every_column_has_a_name_and_codes_are_marked():
     found = features(panel)
     assert found.values.shape == (N, H, len(found.names))
     assert len(set(found.names)) == len(found.names)
-    assert {found.names[i] for i in found.categorical} == {"event", "category"}
+    assert {found.names[i] for i in found.categorical} == {"event", "event before", "event next", "category"}
 
 
 def test_the_columns_are_those_of_the_fitted_panel_whatever_is_asked():

@@ -311,6 +311,12 @@ class Panel:
         last = self.freq.moments([int(self.ends[self.lengths > 0].max()) - 1])[0]
         return last.astype(object)  # type: ignore[no-any-return]
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Columns of the series that may group them: the hierarchy first, then every other attribute in words."""
+        words = [name for name, dtype in self.series.schema.items() if dtype == pl.String or dtype == pl.Categorical]
+        return tuple(dict.fromkeys((*self.hierarchy, *(name for name in words if name != "unique_id"))))
+
     def window(self, length: int) -> Floats:
         """Return the last ``length`` periods of each series as [N, length], NaN before a series begins.
 

@@ -48,10 +48,14 @@ class Chains:
 
     @classmethod
     def of(cls, panel: Panel) -> Chains:
-        """Return the chains of the levels of ``panel.hierarchy`` whose groups are large enough to be modelled."""
-        table = panel.series.select(pl.col(list(panel.hierarchy)).cast(pl.String).fill_null(""))
-        counts = {name: table[name].n_unique() for name in panel.hierarchy}
-        usable = [name for name in panel.hierarchy if 1 < counts[name] <= panel.n_series / SERIES_PER_CELL]
+        """Return the chains of the attributes of a panel whose groups are large enough to be modelled.
+
+        Where there are too many combinations, attributes outside ``panel.hierarchy`` are given up first.
+        """
+        names = panel.attributes
+        table = panel.series.select(pl.col(list(names)).cast(pl.String).fill_null(""))
+        counts = {name: table[name].n_unique() for name in names}
+        usable = [name for name in names if 1 < counts[name] <= panel.n_series / SERIES_PER_CELL]
         chains: list[list[str]] = []
         for name in sorted(usable, key=lambda name: (counts[name], name)):
             for chain in chains:
@@ -66,7 +70,7 @@ class Chains:
             cells = table.select(pl.concat_str([chain[-1] for chain in chains], separator=SEPARATOR).n_unique()).item()
             if cells <= MOST_CELLS and cells * SERIES_PER_CELL <= panel.n_series:
                 break
-            finest = max(chains, key=lambda chain: counts[chain[-1]])
+            finest = max(chains, key=lambda chain: (chain[-1] not in panel.hierarchy, counts[chain[-1]]))
             finest.pop()
             chains = [chain for chain in chains if chain]
         # the dimension with most groups is given up first on the way to the whole: a store's department leans on its

@@ -241,8 +241,13 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
         rows = usable[node].copy()
         sold = np.flatnonzero(aggregates.values[node] > 0)
         rows[: int(sold[0]) if len(sold) else periods] = False  # before its first sale a node did not exist
+        parent = int(nodes.parents[node])
+        lean, lean_calendar = (explained[parent], calendar[parent]) if parent >= 0 else (0.0, 0.0)
+        if parent >= 0:
+            effects[node] = effects[parent]
         if rows.sum() < 3:
             level[node] = np.log(SMALLEST) if not len(sold) else logs[node, sold[-1]]
+            explained[node], calendar[node] = lean, lean_calendar  # nothing of its own is known yet
             continue
         key = _key(aggregates.regressors, node) + rows.tobytes()
         if key not in solved:
@@ -253,10 +258,6 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
             gram[np.diag_indices_from(gram)] += columns.penalties
             solved[key] = (columns, np.linalg.inv(gram), weighted)
         columns, inverse, weighted = solved[key]
-        parent = int(nodes.parents[node])
-        lean, lean_calendar = (explained[parent], calendar[parent]) if parent >= 0 else (0.0, 0.0)
-        if parent >= 0:
-            effects[node] = effects[parent]
         target = logs[node] - (explained[parent, :periods] if parent >= 0 else 0.0)
         found = inverse @ (weighted.T @ np.where(rows, target, 0.0))
         season = columns.penalties < np.inf

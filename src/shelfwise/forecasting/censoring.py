@@ -26,7 +26,7 @@ from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.forecasting.held_out import sample_of
 from shelfwise.forecasting.level_season import Block, Fitted, Groups, noise_of, noise_span, read_block
-from shelfwise.forecasting.pooling import _season_so_far, flags_of, measure
+from shelfwise.forecasting.pooling import flags_of, measure, season_so_far
 from shelfwise.forecasting.seasonality import FLOOR, cycle_shape, read, short_cycles
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -319,7 +319,7 @@ class _Repair:
     def _season(self, demand: Floats, weight: Floats) -> Floats:
         """Return [n, T] factors: the category's, with each series' own short cycles shrunk to them."""
         block, fitted = self.block, self.fitted
-        season = _season_so_far(block, fitted, cycles=False)
+        season = season_so_far(block, fitted, cycles=False)
         noise = fitted.noise[block.groups]
         for cycle, shape in zip(short_cycles(fitted.freq), fitted.cycle_shapes, strict=True):
             index = cycle.index(fitted.freq, block.ordinals)

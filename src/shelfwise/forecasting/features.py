@@ -24,7 +24,6 @@ Floats = npt.NDArray[np.floating[Any]]
 Add = Callable[..., None]
 Integers = npt.NDArray[np.int64]
 
-STATIC: Final = ("category", "warehouse", "brand", "department", "store", "state")  # read where the series have them
 MOST_WORDS: Final = 500  # a text attribute of more words than this names the series rather than its kind
 UNKNOWN: Final[Floats] = np.full((1, 1), np.nan)
 MOST_AMOUNT: Final = 1e30  # infinity and what single precision cannot hold are no amounts
@@ -58,7 +57,7 @@ class FeatureNames:
             if covariate.categories:
                 words[f"covariate {name}"] = covariate.categories
         static = []
-        for name in dict.fromkeys((*STATIC, *panel.hierarchy)):
+        for name in panel.attributes:
             if name in panel.series.columns and name != "product":
                 known = tuple(panel.series[name].cast(pl.String).drop_nulls().unique().sort())
                 if 1 < len(known) <= MOST_WORDS:

@@ -53,7 +53,7 @@ class Groups:
         """Return the groups of ``category``, or of the finest level of the hierarchy with enough series to each."""
         if "category" in panel.series.columns:
             return cls("category", _words(panel, "category"))
-        levels = {name: _words(panel, name) for name in panel.hierarchy if name not in ("product", "warehouse")}
+        levels = {name: _words(panel, name) for name in panel.attributes if name not in ("product", "warehouse")}
         usable = [name for name, words in levels.items() if 1 < len(words) <= panel.n_series / SERIES_PER_GROUP]
         finest = max(usable, key=lambda name: len(levels[name]), default="")
         return cls(finest, levels.get(finest, ()))

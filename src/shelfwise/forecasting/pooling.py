@@ -54,7 +54,7 @@ def measure(panel: Panel, start: Fitted, strength: float = 0.0) -> Fitted:
     return _priors(blocks, fitted)
 
 
-def _season_so_far(block: Block, fitted: Fitted, *, cycles: bool = True, lifts: bool = True) -> Floats:
+def season_so_far(block: Block, fitted: Fitted, *, cycles: bool = True, lifts: bool = True) -> Floats:
     """Return [n, T] the pooled factors of a block's past."""
     season = np.ones(block.values.shape)
     if block.open is not None:
@@ -82,7 +82,7 @@ def _pooled_cycles(blocks: list[Block], fitted: Fitted) -> tuple[Floats, ...]:
         tops = np.zeros((len(fitted.groups), cycle.length))
         weight = np.zeros((len(fitted.groups), 1))
         for block in blocks:
-            season = _season_so_far(block, fitted, cycles=False)
+            season = season_so_far(block, fitted, cycles=False)
             for done, shape in zip(short_cycles(fitted.freq), shapes, strict=False):
                 season = season * read(shape[block.groups], done.index(fitted.freq, block.ordinals))
             found = pooled_cycle_shape(
@@ -110,7 +110,7 @@ def _pooled_noise(blocks: list[Block], fitted: Fitted) -> Floats:
     lean = 20.0 if fitted.is_count else 0.0  # the noise of counts is about 1; that of kilograms or money is anything
     for block in blocks:
         live = (block.values.sum(axis=1) > 0) & (block.seen.sum(axis=1) >= ENOUGH)
-        noise.append(noise_of(block, _season_so_far(block, fitted), unshrunk, lean)[live])
+        noise.append(noise_of(block, season_so_far(block, fitted), unshrunk, lean)[live])
         groups.append(block.groups[live])
     units, seen = (sum(float(getattr(b, side).sum()) for b in blocks) for side in ("values", "seen"))
     unknown = float(fitted.is_count) + UNKNOWN_NOISE * units / max(seen, 1.0)
@@ -135,7 +135,7 @@ def _pooled_lifts(blocks: list[Block], fitted: Fitted) -> Floats:
     n_groups, n_flags = len(fitted.groups), len(fitted.flags)
     usual: list[Floats] = []  # [n, T] units expected while all flags are down
     for block in blocks:
-        season = _season_so_far(block, fitted, lifts=False)
+        season = season_so_far(block, fitted, lifts=False)
         down = block.seen.copy()
         for name in block.flags:
             down *= 1.0 - block.flags[name][:, : block.periods]
@@ -176,9 +176,10 @@ def _pooled_year(blocks: list[Block], fitted: Fitted) -> Floats:
     start = last + 1 - n_steps * step
     sums = np.zeros((2, len(fitted.groups) + 1, n_steps + 1))  # slot 0 takes what lies before the first whole step
     for block in blocks:
-        season = _season_so_far(block, fitted)
+        season = season_so_far(block, fitted)
         slot = np.maximum((block.ordinals - start) // step, -1) + 1
-        scale = np.sqrt(np.maximum(block.values.mean(axis=1, keepdims=True), 1e-9))  # large series count, not rule
+        usual = block.values.sum(axis=1, keepdims=True) / np.maximum(block.seen.sum(axis=1, keepdims=True), 1.0)
+        scale = np.sqrt(np.maximum(usual, 1e-9))  # large series count, not rule
         for side, values in enumerate((block.values / scale, block.seen * season * scale)):
             mine = bin_sums(values, slot, n_steps + 1)
             np.add.at(sums[side], block.groups, mine)
@@ -198,7 +199,7 @@ def _priors(blocks: list[Block], fitted: Fitted) -> Fitted:
     """
     levels, groups = [], []
     for block in blocks:
-        season = _season_so_far(block, fitted)
+        season = season_so_far(block, fitted)
         known = (block.seen * season).sum(axis=1)
         keep = known > 0
         levels.append(block.values.sum(axis=1)[keep] / known[keep])
