@@ -89,11 +89,14 @@ class AggregateTrees:
         return found
 
 
-def train(fit: CalendarFit, horizon: int) -> AggregateTrees | None:
-    """Return the ensembles trained on everything before the origin; None where that is too little."""
+def train(fit: CalendarFit, horizon: int, seasons: int = 2) -> AggregateTrees | None:
+    """Return the ensembles trained on everything before the origin; None where that is too little.
+
+    Rows are taken from an origin every so many ``seasons`` (weeks of days).
+    """
     season = fit.aggregates.freq.season if fit.aggregates.freq.unit == "d" else 1
     periods = fit.aggregates.periods
-    step = max(1, 2 * season)
+    step = max(1, seasons * season)
     first = int(min(1.35 * fit.aggregates.freq.periods_per_year, 0.5 * periods))
     origins = np.arange(periods - horizon, max(first, 4 * season), -step, dtype=np.int64)
     cells = len(fit.aggregates.nodes.cells)

@@ -87,12 +87,13 @@ class Coherent:
         steps = int(np.clip(MOST_CELLS // max(1, panel.n_series), horizon, 3 * horizon))
         with ThreadPoolExecutor(max_workers=1) as beside:  # the totals need the processor that boosting leaves idle
             totals = beside.submit(lambda: combined(calendars.fit(0), train(calendars.fit(0), horizon), steps))
+            judging = beside.submit(_strength, self.judged or self.inner, panel, calendars, horizon)
+            shocks = beside.submit(_past_errors, calendars, horizon)
             inner = self.inner.fit(panel)
-            expected = totals.result()
+            expected, (strength, error_ratio), errors = totals.result(), judging.result(), shocks.result()
         made = inner.predict(panel, steps, n_paths=2)
         if made.marginals is None:  # paths that a model drew itself are not ours to change
             return CoherentPredictor(self.name, inner, None, None)
-        strength, error_ratio = _strength(self.judged or self.inner, panel, calendars, horizon)
         if self.strength is not None:
             strength = self.strength
         aggregates = calendars.aggregates
@@ -100,7 +101,7 @@ class Coherent:
         factors = _factors(expected, _sums(panel, aggregates, made.marginals.mean), open_share) ** strength
         factors[:, aggregates.closes[aggregates.periods : aggregates.periods + steps]] = 0.0
         correction = Correction(aggregates.nodes.chains, aggregates.nodes.cells, aggregates.end, factors)
-        dependence = _dependence(panel, calendars, made, horizon, error_ratio)
+        dependence = _dependence(panel, aggregates, made, errors, error_ratio)
         return CoherentPredictor(self.name, inner, correction, dependence, WeakKeyDictionary({panel: made}))
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> CoherentPredictor:
@@ -275,7 +276,7 @@ def _strength(judged: Estimator, panel: Panel, calendars: Calendars, horizon: in
     backs = [horizon * (JUDGED_WINDOWS - i) for i in range(JUDGED_WINDOWS)]
     if calendars.at(backs[0]) is None:
         return 0.0, 1.0
-    trees = train(calendars.fit(backs[0]), horizon)
+    trees = train(calendars.fit(backs[0]), horizon, seasons=4)
     losses = np.zeros((len(STRENGTHS), 3))
     if panel.n_series * horizon <= JUDGED_CELLS:
         early = judged.fit(panel.until(panel.ends - backs[0]))
@@ -360,28 +361,34 @@ def _losses_of_levels(calendars: Calendars, back: int, trees: AggregateTrees | N
     return found
 
 
-def _dependence(
-    panel: Panel, calendars: Calendars, made: Forecast, horizon: int, error_ratio: float
-) -> Dependence | None:
-    """Return the shocks that series share, from how wrong the calendar model of the totals was on past windows.
-
-    ``error_ratio`` is the error of the forecast's sums over that of the calendar model.
-    """
+def _past_errors(calendars: Calendars, horizon: int) -> list[Floats]:
+    """Return how wrong the calendar model was on each of the latest windows, [M, H] logs."""
     errors = []
     for back in range(horizon, (SHOCK_WINDOWS + 1) * horizon, horizon):
         if calendars.at(back) is None:
             break
         errors.append(_log_errors(calendars, back, horizon))
+    return errors
+
+
+def _dependence(
+    panel: Panel, aggregates: Aggregates, made: Forecast, errors: list[Floats], error_ratio: float
+) -> Dependence | None:
+    """Return the shocks that series share, from how wrong the calendar model of the totals was on past windows.
+
+    ``error_ratio`` is the error of the forecast's sums over that of the calendar model.
+    """
     if len(errors) < 2:
         return None
-    nodes = calendars.aggregates.nodes
+    horizon = errors[0].shape[1]
+    nodes = aggregates.nodes
     cells = len(nodes.cells)
-    size = calendars.aggregates.values[:cells, -horizon:].mean(axis=1)
+    size = aggregates.values[:cells, -horizon:].mean(axis=1)
     error = np.stack(errors)  # [windows, M, H], NaN where not usable
     whole = error[:, -1]
     apart = error[:, :cells] - whole[:, None, :]
     lasting, passing = _variances(whole[:, None, :], np.ones(1))
-    slope, noise, level_noise = _slopes(panel, calendars.aggregates, made, size)
+    slope, noise, level_noise = _slopes(panel, aggregates, made, size)
     group_lasting, group_passing = _variances(apart, size)
     passing, lasting = passing * error_ratio**2, lasting * error_ratio**2
     shares = np.array([passing, lasting, group_passing - noise, group_lasting - level_noise]) / slope**2
