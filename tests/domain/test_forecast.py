@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from shelfwise.domain import forecast as forecast_module
 from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
@@ -173,3 +174,117 @@ def refusal(payload):
     except DataError as error:
         return str(error)
     return ""
+
+
+# ------------------------------------------------------------------------ sums of series
+
+
+def shop(n=24, horizon=5, **given):
+    """A forecast of products in two categories of three stores, with every kind of dependence."""
+    table = pl.DataFrame(
+        {
+            "unique_id": [f"p{i}" for i in range(n)],
+            "store": [["north", "south", None][i % 3] for i in range(n)],
+            "category": [["x", "y"][i // 3 % 2] for i in range(n)],
+            "shelf": [i // 6 for i in range(n)],
+        }
+    )
+    shares = Dependence(0.1, 0.2, 0.1, 0.2, 0.1, ("store", "category"))
+    return forecast(n=n, horizon=horizon, **({"series": table, "dependence": shares} | given))
+
+
+@pytest.mark.parametrize("is_count", [True, False])
+def test_every_level_of_sums_adds_up_path_by_path(is_count):
+    ahead = shop(is_count=is_count)
+    total = ahead.paths.astype(np.float64).sum(axis=0)
+    for by in ((), ("store",), ("category",), ("store", "category"), ("category", "shelf"), ("unique_id",)):
+        found = ahead.aggregate(by)
+        assert found.paths.shape[1:] == (60, 5)
+        np.testing.assert_allclose(found.paths.sum(axis=0), total, rtol=0 if is_count else 1e-6)
+    stores, cells = ahead.aggregate(["store"]), ahead.aggregate(["store", "category"])
+    for row, name in enumerate(stores.series["store"]):
+        mine = (cells.series["store"] == name).to_numpy()
+        np.testing.assert_allclose(cells.paths[mine].sum(axis=0), stores.paths[row], rtol=0 if is_count else 1e-6)
+
+
+def test_a_sum_of_series_is_named_after_its_group():
+    found = shop().aggregate(["store", "category"])
+    assert found.ids.to_list() == ["/x", "/y", "north/x", "north/y", "south/x", "south/y"]
+    assert found.series.columns == ["unique_id", "store", "category"]
+    assert shop().aggregate().ids.to_list() == ["total"]
+    assert shop().aggregate(["shelf"]).ids.to_list() == ["0", "1", "2", "3"]
+    assert found.provenance == shop().provenance
+    np.testing.assert_array_equal(found.moments()[0], shop().moments()[0])
+
+
+def test_series_summed_by_themselves_are_as_they_were():
+    ahead = shop()
+    found = ahead.aggregate(["unique_id"])
+    order = [ahead.ids.to_list().index(name) for name in found.ids]
+    np.testing.assert_array_equal(found.paths, ahead.paths[order])
+
+
+def test_sums_know_their_mean_and_their_quantiles_from_the_paths():
+    ahead = shop()
+    found = ahead.aggregate(["category"])
+    assert found.quantiles([0.1, 0.9]).shape == (2, 5, 2)
+    np.testing.assert_allclose(found.mean().sum(axis=0), ahead.paths.mean(axis=1).sum(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.mean().sum(axis=0), ahead.mean().sum(axis=0), rtol=0.02)
+
+
+def test_the_order_of_series_and_blocks_change_no_sum(monkeypatch):
+    ahead = shop()
+    order = np.random.default_rng(0).permutation(24)
+    found = ahead.aggregate(["store"])
+    np.testing.assert_array_equal(ahead.select(order).aggregate(["store"]).paths, found.paths)
+    monkeypatch.setattr(forecast_module, "_CELLS_AT_ONCE", 60 * 5 * 7)
+    np.testing.assert_array_equal(shop().aggregate(["store"]).paths, found.paths)
+
+
+def test_drawn_paths_are_summed_as_they_are(each_form):
+    found = each_form.aggregate(["category"])
+    np.testing.assert_allclose(found.paths[0], each_form.paths[[0, 2]].sum(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.paths[1], each_form.paths[1])
+    read = Forecast.from_bytes(found.to_bytes())
+    np.testing.assert_array_equal(read.paths, found.paths)
+
+
+def test_names_that_would_be_joined_alike_stay_apart():
+    table = pl.DataFrame({"unique_id": ["p0", "p1", "p2"], "a": ["x/y", "x", "x"], "b": ["z", "y/z", "w"]})
+    found = forecast(series=table).aggregate(["a", "b"])
+    assert len(found) == 3
+    assert found.ids.n_unique() == 3
+
+
+def test_sums_by_what_is_no_attribute_are_refused(each_form):
+    with pytest.raises(ParameterError, match="'brand' is no attribute of the series; attributes are unique_id, cat"):
+        each_form.aggregate(["category", "brand"])
+    with pytest.raises(ParameterError, match=r"by takes a list of attributes, got 'category'; write \['category'\]"):
+        each_form.aggregate("category")
+
+
+def test_series_forecast_from_different_periods_on_are_not_summed():
+    apart = forecast(starts=np.array([START, START, START + 1]))
+    with pytest.raises(ParameterError, match="select those with one start"):
+        apart.aggregate()
+    assert len(apart.select([0, 1]).aggregate()) == 1
+
+
+def test_an_empty_forecast_has_a_total_of_nothing():
+    none = forecast().select(np.zeros(3, dtype=bool))
+    assert len(none.aggregate(["category"])) == 0
+    assert len(none.aggregate()) == 0
+
+
+def test_stored_shares_of_groups_draw_the_very_same_paths():
+    ahead = shop()
+    read = Forecast.from_bytes(ahead.to_bytes())
+    assert read.dependence == ahead.dependence
+    np.testing.assert_array_equal(read.paths, ahead.paths)
+    np.testing.assert_array_equal(read.aggregate(["store"]).paths, ahead.aggregate(["store"]).paths)
+
+
+def test_shared_shocks_widen_the_band_of_a_sum_and_of_no_series():
+    narrow, wide = shop(dependence=Dependence()), shop()
+    np.testing.assert_array_equal(np.sort(narrow.paths, axis=1), np.sort(wide.paths, axis=1))
+    assert wide.aggregate().total().std() > 1.5 * narrow.aggregate().total().std()

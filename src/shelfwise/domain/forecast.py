@@ -34,6 +34,8 @@ _UNREADABLE: Final = (  # what numpy, zip, JSON and the types raise on bytes tha
     struct.error, zipfile.BadZipFile, zlib.error, pl.exceptions.PolarsError,
 )  # fmt: skip
 
+_CELLS_AT_ONCE: Final = 20_000_000  # path cells [series, S, H] summed at once: 80 MB
+
 DEFAULT_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -201,6 +203,72 @@ class Forecast:
             periods = slice(periods)
         summed: Floats = self.paths[:, :, periods or slice(None)].sum(axis=2)  # [N, S] units
         return summed
+
+    def aggregate(self, by: Sequence[str] = ()) -> Forecast:
+        """Return the forecast of sums of series, path by path, so that every level of a hierarchy adds up.
+
+        Parameters
+        ----------
+        by
+            Attributes of the series whose values name a group, such as ``("warehouse", "category")``; none for the
+            whole. A series without a value for one of them is in the group of an empty one.
+
+        Returns
+        -------
+        One series a group, in the order of their names, with drawn paths; ``unique_id`` joins the names with a slash
+        and is ``total`` for the whole.
+
+        Raises
+        ------
+        ParameterError
+            ``by`` is no list, an attribute is not known, or the series are forecast from different periods on.
+
+        >>> table = pl.DataFrame({"unique_id": ["a", "b", "c"], "store": ["x", "x", "y"]})
+        >>> bodies = Marginals(np.full((3, 2), 4.0), np.full((3, 2), 9.0))
+        >>> ahead = Forecast(
+        ...     table, np.zeros(3, dtype=np.int64), Frequency.parse("1d"), Provenance("m", "1"), 50, bodies
+        ... )
+        >>> stores = ahead.aggregate(["store"])
+        >>> stores.ids.to_list(), bool((stores.paths.sum(axis=0) == ahead.aggregate().paths[0]).all())
+        (['x', 'y'], True)
+        """
+        if isinstance(by, str):
+            raise ParameterError(f"by takes a list of attributes, got {by!r}; write [{by!r}]")
+        lost = [name for name in by if name not in self.series.columns]
+        if lost:
+            raise ParameterError(
+                f"{lost[0]!r} is no attribute of the series; attributes are {', '.join(self.series.columns)}"
+            )
+        if len(set(self.starts.tolist())) > 1:
+            raise ParameterError(
+                "series that are forecast from different periods on do not add up; select those with one start"
+            )
+        table = self.series.select(pl.col(list(by)).cast(pl.String).fill_null(""))
+        if by:
+            groups = table.unique(list(by)).sort(list(by))
+            place = {row: i for i, row in enumerate(groups.iter_rows())}
+            codes = np.array([place[row] for row in table.iter_rows()], dtype=np.int64)
+            ids = groups.select(pl.concat_str(list(by), separator="/").alias("unique_id"))["unique_id"]
+            if ids.n_unique() < groups.height:  # slashes within values made two groups alike
+                doubled = [pl.col(name).str.replace_all("/", "//", literal=True) for name in by]
+                ids = groups.select(pl.concat_str(doubled, separator="/").alias("unique_id"))["unique_id"]
+            groups = groups.select(ids, *(pl.col(name) for name in by if name != "unique_id"))
+        else:
+            groups, codes = pl.DataFrame({"unique_id": ["total"]}), np.zeros(len(self), dtype=np.int64)
+            groups = groups if len(self) else groups.clear()
+        sums = np.zeros((groups.height, self.n_paths, self.horizon), dtype=np.float64)
+        rows = max(1, _CELLS_AT_ONCE // (self.n_paths * self.horizon))
+        for low in range(0, len(self), rows):
+            part = self.select(np.arange(low, min(low + rows, len(self))))
+            np.add.at(sums, codes[low : low + rows], part.paths)
+        return Forecast(
+            series=groups,
+            starts=np.repeat(self.starts[:1], groups.height),
+            freq=self.freq,
+            provenance=self.provenance,
+            n_paths=self.n_paths,
+            drawn=sums.astype(np.float32),
+        )
 
     def moments(self) -> Moments:
         """Return [N, H] labels of the forecast periods."""
