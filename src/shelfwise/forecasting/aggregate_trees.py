@@ -295,10 +295,12 @@ def drift(aggregates: Aggregates, horizon: int) -> Floats:
     usable = aggregates.known[-1] & ~aggregates.closed
     if aggregates.periods < 2 * year:
         return np.zeros(horizon)
-    values = np.where(usable, aggregates.values[-1], np.nan)
-    now, before = np.nanmean(values[-year:]), np.nanmean(values[-2 * year : -year])
-    if not (now > 0 and before > 0):
+    total, count = (
+        [each[-year:].sum(), each[-2 * year : -year].sum()] for each in (usable * aggregates.values[-1], usable)
+    )
+    if min(count) < 0.5 * year or not min(total) > 0:  # a few weeks of a year would be their season
         return np.zeros(horizon)
+    now, before = np.array(total) / count
     growth = float(np.clip(np.log(now / before), -LARGEST_DRIFT, LARGEST_DRIFT))
     carried: Floats = growth * (np.arange(1, horizon + 1) + DRIFT_LAG * horizon) / year
     return carried
