@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -43,6 +43,9 @@ from shelfwise.services.demand import Demand
 from shelfwise.services.explaining import Explanation
 from shelfwise.services.importing import Imported
 from shelfwise.services.planning import Plan
+
+
+MOSTLY: Final = 0.5  # a column of words that is empty more often than this names events
 
 
 def forecast(
@@ -139,6 +142,8 @@ def _gaps_in_covariates(panel: Panel, horizon: int) -> list[str]:
     length = int(max(1, some.lengths.max()))
     for name, covariate in panel.known_future.items():
         ahead = np.isnan(covariate.at(panel.ends, horizon))
+        if covariate.categories and len(covariate.values) and np.isnan(covariate.values).mean() > MOSTLY:
+            ahead[:] = False  # of a word that names events, none is a day without an event
         if ahead.all():
             notes.append(f"known_future {name!r} is given for none of the {horizon} coming periods")
         elif ahead.any():

@@ -38,7 +38,7 @@ Integers = npt.NDArray[np.int64]
 
 YEAR_STRENGTHS: Final = (0.0, 0.5, 1.0)
 WIDTHS: Final = (0.3, 0.45, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8, 2.4, 3.4, 5.0, 8.0)
-WIDTH_ROWS, TOTAL_ROWS = 1800, 900  # held-out windows that widths, and the dependence over time, are chosen on
+WIDTH_ROWS, TOTAL_ROWS = 1000, 900  # held-out windows that widths, and the dependence over time, are chosen on
 OPTIMISM: Final = 0.08  # widths are chosen on the windows the mix was fitted to, so they come out this much narrow
 SUM_ROWS: Final = 0.3  # how firmly the weights of a mix sum to 1, as a share of the data's own pull
 CLASSES: Final = 5  # classes of level with a width of their own
