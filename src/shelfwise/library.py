@@ -44,7 +44,6 @@ from shelfwise.services.explaining import Explanation
 from shelfwise.services.importing import Imported
 from shelfwise.services.planning import Plan
 
-
 MOSTLY: Final = 0.5  # a column of words that is empty more often than this names events
 
 

@@ -35,12 +35,13 @@ Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 VERSION: Final = "1"
-STRENGTHS: Final = (0.0, 0.5, 1.0)  # how much of the difference is taken over
+STRENGTHS: Final = (0.0, 0.5, 0.75, 1.0)  # how much of the difference is taken over
 WORTH_IT: Final = 0.995  # a correction must lose this much less on windows it has not seen
 LARGEST: Final = 1.6  # factor on a series, and its inverse
 MOST_CELLS: Final = 1_000_000  # series x steps a correction beyond the reference horizon is laid out for
 JUDGED_CELLS: Final = 300_000  # series x steps up to which the wrapped model itself is tried on held-out windows
 JUDGED_WINDOWS: Final = 2
+LEVEL_WINDOWS: Final = 4  # where only the totals are tried, which costs little
 SHOCK_WINDOWS: Final = 6
 SHOCK_SAMPLE: Final = 2000
 SMALLEST_ERROR_RATIO: Final = 0.5
@@ -273,12 +274,14 @@ def _strength(judged: Estimator, panel: Panel, calendars: Calendars, horizon: in
     the models of the totals must beat what the calendar makes of the cells' recent levels. The error is that of the
     whole over that of the calendar model alone.
     """
-    backs = [horizon * (JUDGED_WINDOWS - i) for i in range(JUDGED_WINDOWS)]
+    small = panel.n_series * horizon <= JUDGED_CELLS
+    windows = JUDGED_WINDOWS if small else LEVEL_WINDOWS
+    backs = [horizon * (windows - i) for i in range(windows)]
     if calendars.at(backs[0]) is None:
         return 0.0, 1.0
     trees = train(calendars.fit(backs[0]), horizon, seasons=4)
     losses = np.zeros((len(STRENGTHS), 3))
-    if panel.n_series * horizon <= JUDGED_CELLS:
+    if small:
         early = judged.fit(panel.until(panel.ends - backs[0]))
         for back in backs:
             past = panel.until(panel.ends - back)
