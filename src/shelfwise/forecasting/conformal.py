@@ -161,6 +161,8 @@ def agreed_factor(mean: Floats, variance: Floats, outcomes: Outcomes) -> float:
     for window in range(outcomes.n_windows):
         rows = np.flatnonzero(outcomes.windows == window)
         found.append(np.log(_best(mean[rows], variance[rows], outcomes.only(rows))))
+        if found[-1] == 0:  # whatever the others ask for
+            return 1.0
     if not found or min(found) < 0 < max(found):
         return 1.0
     return float(np.exp(min(found, key=abs)))
@@ -171,18 +173,20 @@ def _best(mean: Floats, variance: Floats, outcomes: Outcomes) -> float:
     cells = float(outcomes.scored.sum())
     if not cells:
         return 1.0
+    use, wanted = outcomes.scored, BAND[1] - BAND[0]
+
+    def share(wide: Floats) -> float:
+        return float(inside(mean[use], wide[use], outcomes.actual[use], outcomes.is_count).sum()) / cells
+
+    if abs(share(widened(mean, variance, 1.0, outcomes.is_count)) - wanted) <= NEAR:
+        return 1.0
     weight = 1.0 / np.sqrt(np.maximum(mean.mean(axis=1), 1e-9))  # [R], as in `noise_ratio`
-    losses, held = np.zeros(len(FACTORS)), np.zeros(len(FACTORS))
+    losses, off = np.zeros(len(FACTORS)), np.zeros(len(FACTORS))
     for i, factor in enumerate(FACTORS):
         wide = widened(mean, variance, factor, outcomes.is_count)
         losses[i] = float((quantile_losses(mean, wide, outcomes) * weight).sum())
-        use = outcomes.scored
-        held[i] = float(inside(mean[use], wide[use], outcomes.actual[use], outcomes.is_count).sum()) / cells
+        off[i] = abs(share(wide) - wanted)
     if losses.min() <= 0:
-        return 1.0
-    off = np.abs(held - (BAND[1] - BAND[0]))
-    as_it_is = FACTORS.index(1.0)
-    if off[as_it_is] <= NEAR:
         return 1.0
     cheap = losses <= losses.min() * (1.0 + TOLERANCE)
     return float(FACTORS[int(np.where(cheap, off, np.inf).argmin())])
