@@ -73,12 +73,10 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, calendars: 
     if not windows:
         return now
     buckets = _buckets(pool.freq, horizon)
-    strengths = YEAR_STRENGTHS if pool.lengths.max() >= 1.15 * pool.freq.periods_per_year else (0.0,)
-    shapes: list[tuple[float, bool]] = [
-        (each, False) for each in (strengths if pool.freq.is_daily_or_longer else (0.0,))
-    ]
+    has_year = pool.freq.is_daily_or_longer and pool.lengths.max() >= 1.15 * pool.freq.periods_per_year
+    shapes = [(strength, False) for strength in (YEAR_STRENGTHS if has_year else (0.0,))]
     if calendars is not None and calendars.at(windows[-1][0]) is not None:
-        shapes.append((0.0, True))
+        shapes = [(0.0, False), (1.0, False), (0.0, True)] if has_year else [(0.0, False), (0.0, True)]
 
     def tried(shape: tuple[float, bool]) -> tuple[float, Fitted, list[Held], bool]:
         """Return the loss of a shape, what was tuned with it and on what."""

@@ -64,7 +64,7 @@ class BaseLevel:
     name: str = field(default="base_level", init=False)
     half_lives: tuple[float, ...] = (1.0, 3.0, 7.0, 14.0, 30.0, 90.0)
     history_days: int = 400
-    sample: int = 2500
+    sample: int = 2000
     cutoffs: int = 3
 
     def __post_init__(self) -> None:

@@ -92,7 +92,7 @@ class Trees:
     trust: float | None = None
     half_lives: tuple[float, ...] = (1.0, 3.0, 7.0, 14.0, 30.0, 90.0)
     history_days: int = 400
-    sample: int = 2500
+    sample: int = 2000
 
     def __post_init__(self) -> None:
         if not self.half_lives or min(self.half_lives) <= 0:
