@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
@@ -280,18 +280,9 @@ def _strength(judged: Estimator, panel: Panel, calendars: Calendars, horizon: in
     if calendars.at(backs[0]) is None:
         return 0.0, 1.0
     trees = train(calendars.fit(backs[0]), horizon, seasons=4)
-    losses = np.zeros((len(STRENGTHS), 3))
-    if small:
-        early = judged.fit(panel.until(panel.ends - backs[0]))
-        for back in backs:
-            past = panel.until(panel.ends - back)
-            keep = past.lengths > 0
-            past, future = past.select(keep), panel.select(keep)
-            actual, scored = cells_after(future, past.ends, horizon)
-            losses += _losses_of(early.predict(past, horizon, n_paths=2), past, actual, scored, calendars, back, trees)
-    else:
-        for back in backs:
-            losses += _losses_of_levels(calendars, back, trees, horizon)
+    losses = _losses_of_series(judged, panel, calendars, backs, trees, horizon) if small else None
+    if losses is None:
+        losses = np.sum([_losses_of_levels(calendars, back, trees, horizon) for back in backs], axis=0)
     relative = losses / np.maximum(losses[:1], 1e-12)
     mean = relative.mean(axis=1)
     best = int(np.argmin(mean + 1e-9 * np.arange(len(mean))))
@@ -299,6 +290,29 @@ def _strength(judged: Estimator, panel: Panel, calendars: Calendars, horizon: in
         best = 0
     alone = sum(_calendar_error(calendars, back, horizon) for back in backs)
     return STRENGTHS[best], float(np.clip(losses[best, 2] / max(alone, 1e-12), SMALLEST_ERROR_RATIO, 1.0))
+
+
+def _losses_of_series(
+    judged: Estimator, panel: Panel, calendars: Calendars, backs: list[int], trees: AggregateTrees | None, horizon: int
+) -> Floats | None:
+    """Return [strengths, 3] the losses of a model of the series; None where it cannot be fitted or draws its paths."""
+    losses = np.zeros((len(STRENGTHS), 3))
+    living = panel.ends == calendars.aggregates.end
+    try:
+        early = judged.fit(panel.until(panel.ends - backs[0]))
+        for back in backs:
+            past = panel.until(panel.ends - back)
+            keep = living & (past.lengths > 0)
+            past, future = past.select(keep), panel.select(keep)
+            if not past.n_series:
+                return None
+            made = early.predict(past, horizon, n_paths=2)
+            if made.marginals is None:
+                return None
+            losses += _losses_of(made, past, *cells_after(future, past.ends, horizon), calendars, back, trees)
+    except ModelError:  # such as a library that is not there: the wrapped model may well do without
+        return None
+    return losses
 
 
 def _calendar_error(calendars: Calendars, back: int, horizon: int) -> float:
@@ -353,7 +367,8 @@ def _losses_of_levels(calendars: Calendars, back: int, trees: AggregateTrees | N
     level = np.zeros(cells)
     for life, share in ((3.0, 0.2), (7.0, 0.1), (14.0, 0.35), (30.0, 0.2), (90.0, 0.15)):
         weight = seen * 0.5 ** (np.arange(start - 1, -1, -1) / life)
-        level += share * (weight * known.values[:cells]).sum(axis=1) / (weight * shape[:, :start]).sum(axis=1)
+        explained = np.maximum((weight * shape[:, :start]).sum(axis=1), 1e-12)  # nothing of a cell may be known
+        level += share * (weight * known.values[:cells]).sum(axis=1) / explained
     base = level[:, None] * shape[:, start : start + horizon]
     expected = combined(fit, trees, horizon)
     found = np.zeros((len(STRENGTHS), 3))
