@@ -190,8 +190,9 @@ def test_nothing_after_the_cutoff_matters(panel):
 
 
 def correction():
-    factors = np.array([[1.1, 1.2, 1.3, 0.0], [0.9, 0.8, 0.7, 0.6]])
-    return Correction(coherence.Chains((("store",),)), ("s0", "s1"), 100, factors)
+    factors = np.array([[1.1, 1.2, 1.3, 0.0], [0.9, 0.8, 0.7, 0.0]])
+    closes = np.array([False, False, False, True, False, False, True])
+    return Correction(coherence.Chains((("store",),)), ("s0", "s1"), 100, factors, closes)
 
 
 def at(starts, horizon, stores):
@@ -209,7 +210,25 @@ def test_periods_before_the_correction_are_not_corrected():
 
 
 def test_beyond_what_is_laid_out_the_mean_of_the_last_open_days_holds():
-    np.testing.assert_allclose(at([103, 120], 3, ["s0", "s1"]), [[0.0, 1.2, 1.2], [0.75, 0.75, 0.75]])
+    np.testing.assert_allclose(at([103, 120], 3, ["s0", "s1"]), [[0.0, 1.2, 1.2], [0.8, 0.8, 0.8]])
+
+
+def test_the_shop_is_closed_whatever_the_cell_and_beyond_the_factors_too():
+    np.testing.assert_allclose(at([105, 103], 3, ["s0", "new"]), [[1.2, 0.0, 1.2], [0.0, 1.0, 1.0]])
+
+
+def test_a_holiday_beyond_the_correction_is_forecast_at_nothing():
+    days = np.arange(900)
+    dates = np.datetime64(START) + days
+    christmas = np.char.endswith(dates.astype(str), "12-25")
+    panel = world(rate=2.0, periods=620 + 200, factor=np.where(christmas[: 620 + 200], 0.0, 1.0))  # to June 2023
+    panel = panel.until(DAILY.ordinal("2023-06-01"))
+    made = Coherent(Theta()).fit(panel)
+    assert made.correction.factors.shape[1] < 200
+    found = made.predict(panel, 250).mean()
+    place = DAILY.ordinal("2023-12-25") - DAILY.ordinal("2023-06-01")
+    assert not found[:, place].any()
+    assert (found[:, [place - 1, place + 1]] > 0).all()
 
 
 def test_a_cell_never_seen_is_not_corrected():

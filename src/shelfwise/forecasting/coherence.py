@@ -3,7 +3,8 @@
 A wrapper around any model. The sums of its forecasts over the cells of the hierarchy are held against models of the
 cells' own totals over the whole history (`calendar_model`, `aggregate_trees`), and every series of a cell is multiplied
 by what they differ by. The answer stays joint sample paths, so that the paths of a department are the sum of those of
-its products whatever is summed; series share shocks, so that the spread of a sum is that of the errors of sums.
+its products whatever is summed; series share shocks, so that the spread of a sum is that of the errors of sums. One
+file, because strength and shocks are measured on the very correction that forecasts.
 
 Letters as in `aggregates`; H steps that a correction is laid out for.
 """
@@ -100,8 +101,9 @@ class Coherent:
         aggregates = calendars.aggregates
         open_share = _open_share(panel, aggregates, steps)
         factors = _factors(expected, _sums(panel, aggregates, made.marginals.mean), open_share) ** strength
-        factors[:, aggregates.closes[aggregates.periods : aggregates.periods + steps]] = 0.0
-        correction = Correction(aggregates.nodes.chains, aggregates.nodes.cells, aggregates.end, factors)
+        closes = aggregates.closes[aggregates.periods :]
+        factors[:, closes[:steps]] = 0.0
+        correction = Correction(aggregates.nodes.chains, aggregates.nodes.cells, aggregates.end, factors, closes)
         dependence = _dependence(panel, aggregates, made, errors, error_ratio)
         return CoherentPredictor(self.name, inner, correction, dependence, WeakKeyDictionary({panel: made}))
 
@@ -116,6 +118,7 @@ class Coherent:
                 tuple(arrays["correction_cells"].tolist()),
                 int(arrays["correction_first"]),
                 arrays["correction_factors"],
+                arrays["correction_closes"],
             )
         if "shares" in arrays:
             world, level, world_level, group, group_level = arrays["shares"].tolist()
@@ -136,12 +139,15 @@ class Correction:
         Ordinal of the first factor.
     factors
         [C, H]; beyond them the mean of the last week's (or last period's) holds, before them none.
+    closes
+        [P] periods from ``first`` on, a year and more, in which the whole shop is closed; P may be any.
     """
 
     chains: Chains
     cells: tuple[str, ...]
     first: int
     factors: Floats
+    closes: Flags
 
     def at(self, forecast: Forecast) -> Floats:
         """Return the factor [N, H] of each series and period; 1 for a cell never seen."""
@@ -155,6 +161,8 @@ class Correction:
         padded = np.concatenate([np.ones((len(self.cells), 1)), self.factors, tail[:, None]], axis=1)
         padded = np.concatenate([padded, np.ones((1, padded.shape[1]))])
         found: Floats = padded[np.array(codes, dtype=np.int64)[:, None], np.clip(steps, -1, length) + 1]
+        closes = np.concatenate([[False], self.closes, [False]])
+        found[closes[np.clip(steps, -1, len(self.closes)) + 1]] = 0.0
         return found
 
 
@@ -221,6 +229,7 @@ class CoherentPredictor:
         if self.correction is not None:
             arrays |= {
                 "correction_factors": self.correction.factors,
+                "correction_closes": self.correction.closes,
                 "correction_first": np.array(self.correction.first),
                 "correction_cells": np.array(self.correction.cells, dtype=np.str_),
                 "correction_chains": np.array(
@@ -336,7 +345,8 @@ def _losses_of(
     mean, variance = made.marginals.mean, made.marginals.variance
     expected = combined(calendars.fit(back), trees, horizon)
     factors = _factors(expected, _sums(past, known, mean), _open_share(past, known, horizon))
-    correction = Correction(known.nodes.chains, known.nodes.cells, known.end, factors)
+    none = np.zeros(0, dtype=np.bool_)  # strengths are told apart on open days
+    correction = Correction(known.nodes.chains, known.nodes.cells, known.end, factors, none)
     each = correction.at(made)
     came = np.where(scored, np.nan_to_num(actual), 0.0)
     code = known.nodes.cell_of(past.series)
