@@ -1,8 +1,9 @@
 """Aggregates: the sums of a panel over its hierarchy, with everything seen of them over the whole history.
 
 The levels of a hierarchy form chains (state > store, category > department); a cell is one combination of the finest
-groups that still hold enough series, and every cell has a line of ancestors up to the whole. Letters: N series, M nodes
-(cells and their ancestors), C cells, T past periods, L periods laid out (past and some future).
+groups that still hold enough series, and every cell has a line of ancestors up to the whole. One file, because sums,
+closed days and covariates are read off the same cells. Letters: N series, M nodes (cells and their ancestors), C cells,
+T past periods, L periods laid out (past and some future).
 """
 
 from __future__ import annotations
