@@ -30,6 +30,7 @@ from shelfwise.forecasting.calendar_model import Calendars
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import Estimator, Predictor, check_horizon
 from shelfwise.forecasting.held_out import LEVELS, cells_after, reference_horizon, sample_of
+from shelfwise.forecasting.processors import one_thread_each
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
@@ -81,6 +82,10 @@ class Coherent:
 
     def fit(self, panel: Panel) -> CoherentPredictor:
         """Return the inner model fitted on ``panel``, with the correction of its sums over the next periods."""
+        with one_thread_each():
+            return self._fit(panel)
+
+    def _fit(self, panel: Panel) -> CoherentPredictor:
         panel = bounded(panel)
         calendars = Calendars.of(panel)
         if calendars is None:

@@ -34,6 +34,7 @@ from shelfwise.forecasting.level_season import (
     moments_of,
     read_block,
 )
+from shelfwise.forecasting.processors import one_thread_each
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -80,7 +81,8 @@ class BaseLevel:
         pool = sample_of(panel, self.sample)
         groups = Groups.of(pool)
         start = Fitted.default(pool, self.half_lives, self.history_days, groups)
-        fitted = choose(pool, groups, start, self.cutoffs, Calendars.of(panel))
+        with one_thread_each():
+            fitted = choose(pool, groups, start, self.cutoffs, Calendars.of(panel))
         return BaseLevelPredictor(fitted)
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> BaseLevelPredictor:

@@ -47,6 +47,7 @@ from shelfwise.forecasting.level_season import (
     moments_of,
 )
 from shelfwise.forecasting.pooling import flags_of, measure
+from shelfwise.forecasting.processors import one_thread_each
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
@@ -113,6 +114,10 @@ class Trees:
         Where LightGBM cannot be loaded, the history is too short, or the trees do not help on windows they have not
         seen, the predictor is the base model alone and its notes say so.
         """
+        with one_thread_each():
+            return self._fit(panel)
+
+    def _fit(self, panel: Panel) -> TreesPredictor:
         panel = bounded(panel)
         pool = sample_of(panel, self.sample)
         groups = Groups.of(pool)
