@@ -9,7 +9,7 @@ import pytest
 from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import aggregates
-from shelfwise.forecasting.aggregates import Aggregates, Chains, Nodes
+from shelfwise.forecasting.aggregates import LEAST_SHARE, Aggregates, Chains, Nodes
 
 DAILY = Frequency.parse("1d")
 
@@ -184,15 +184,15 @@ def test_the_order_of_series_changes_no_sum(deep):
 
 
 def by_hand(values, usable, living):
-    """Return sums [T] of what was sold over the share of usual sales that was seen, with plain loops."""
-    found = np.zeros(values.shape[1])
+    """Return sums [T] of what was sold over the share of usual sales that was seen, and that share, in plain loops."""
+    found, shares = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     usual = [values[i][usable[i]].sum() / max(1, usable[i].sum()) for i in range(len(values))]
     for t in range(values.shape[1]):
         here = [i for i in range(len(values)) if living[i, t]]
         seen = [i for i in here if usable[i, t]]
         share = sum(usual[i] for i in seen) / sum(usual[i] for i in here)
-        found[t] = sum(values[i, t] for i in seen) / share
-    return found
+        found[t], shares[t] = sum(values[i, t] for i in seen) / share, share
+    return found, shares
 
 
 def ragged(n=80, periods=50, seed=3):
@@ -209,14 +209,29 @@ def ragged(n=80, periods=50, seed=3):
     gaps = np.where(living & ~hole, values, np.nan)
     panel = panel_of(np.where(columns < last[:, None], gaps, np.nan), available=~empty)
     cut = panel.until(DAILY.ordinal("2022-01-01") + last)
-    return cut, values, living & ~hole & ~empty, living
+    going = (last > periods - 7)[:, None] & (columns >= first[:, None])  # their last days are only not recorded
+    return cut, values, living & ~hole & ~empty, living | going
 
 
 def test_sums_of_ragged_series_with_gaps_are_those_by_hand():
     panel, values, usable, living = ragged()
     found = Aggregates.of(panel)
-    np.testing.assert_allclose(found.values[-1], by_hand(values, usable, living))
-    assert found.known.all()
+    sums, shares = by_hand(values, usable, living)
+    np.testing.assert_array_equal(found.known[-1], shares >= LEAST_SHARE)
+    np.testing.assert_allclose(found.values[-1], np.where(found.known[-1], sums, 0.0))
+    assert 40 < found.known.sum() < 50
+
+
+def test_days_for_which_few_series_are_recorded_yet_are_no_slump():
+    values = flat(60, 60, rate=20.0)
+    panel = panel_of(values)
+    late = panel.until(panel.ends - np.where(np.arange(60) < 50, 2, 0))
+    found = Aggregates.of(late)
+    assert found.periods == 60
+    assert np.flatnonzero(~found.known[-1]).tolist() == [58, 59]
+    gone = Aggregates.of(panel.until(panel.ends - np.where(np.arange(60) < 50, 7, 0)))
+    assert gone.known.all()
+    np.testing.assert_allclose(gone.values[-1, 53:], values[50:, 53:].sum(axis=0))
 
 
 def test_sums_of_blocks_are_those_of_all_at_once(monkeypatch):

@@ -281,6 +281,22 @@ def test_panels_that_mostly_end_early_are_not_blown_up(panel):
     assert 0.8 < ratio < 1.45
 
 
+def test_series_that_end_some_days_earlier_are_still_sold():
+    """A day on which few series were recorded ends the panel; the others' forecasts begin some days before."""
+    panel = world(rate=2.0)
+    cut = panel.until(panel.ends - np.where(np.arange(60) % 6 > 1, 1 + np.arange(60) % 3, 0))
+    made = Coherent(Theta()).fit(cut)
+    whole = Coherent(Theta()).fit(panel)
+    assert made.correction.first == whole.correction.first
+    assert np.median(np.abs(np.log(made.correction.factors / whole.correction.factors))) < 0.05
+    assert not np.allclose(whole.correction.factors, 1.0)
+    truth = 60 * 2.0 * shape_of(np.arange(PERIODS, PERIODS + HORIZON))
+    later = made.predict(cut, HORIZON + 6)
+    starts = PERIODS + DAILY.ordinal(START) - later.starts
+    found = sum(row[low : low + HORIZON] for row, low in zip(later.mean(), starts, strict=True))
+    np.testing.assert_allclose(found.sum(), truth.sum(), rtol=0.12)
+
+
 def test_days_on_which_the_shop_is_closed_are_forecast_at_nothing():
     days = np.arange(PERIODS + HORIZON)
     sunday = DAILY.weekday(DAILY.ordinal(START) + days) == 6

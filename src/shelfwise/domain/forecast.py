@@ -260,7 +260,8 @@ class Forecast:
         rows = max(1, _CELLS_AT_ONCE // (self.n_paths * self.horizon))
         for low in range(0, len(self), rows):
             part = self.select(np.arange(low, min(low + rows, len(self))))
-            np.add.at(sums, codes[low : low + rows], part.paths)
+            for code, paths in zip(codes[low : low + rows], part.paths, strict=True):  # far faster than np.add.at
+                sums[code] += paths
         return Forecast(
             series=groups,
             starts=np.repeat(self.starts[:1], groups.height),

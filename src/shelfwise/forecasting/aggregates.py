@@ -353,7 +353,8 @@ def _sums(panel: Panel, nodes: Nodes, first: int, end: int) -> tuple[Floats, Fla
             usable = usable & ~(opened <= 0)
         sold = np.where(usable, np.fmax(values, 0.0), 0.0).astype(np.float64)
         size = sold.sum(axis=1, keepdims=True) / np.maximum(usable.sum(axis=1, keepdims=True), 1)  # usual sales
-        living = (columns >= block.starts[:, None]) & (columns < block.ends[:, None])
+        ends = np.where(still_sold(block, end), end, block.ends)
+        living = (columns >= block.starts[:, None]) & (columns < ends[:, None])
         for into, what in ((top, sold), (seen, usable * size), (begun, living * size)):
             into[mine[edges]] += np.add.reduceat(what, edges, axis=0)
     if whole:
@@ -361,6 +362,16 @@ def _sums(panel: Panel, nodes: Nodes, first: int, end: int) -> tuple[Floats, Fla
     share = np.where(begun > 0, seen / np.maximum(begun, 1e-12), 1.0)
     known = share >= LEAST_SHARE
     return np.where(known, top / np.maximum(share, LEAST_SHARE), 0.0), known, begun
+
+
+def still_sold(panel: Panel, end: int) -> Flags:
+    """Return [N] the series that go on at ordinal ``end``: of days, those that end in the week before.
+
+    What was not recorded of their last days is unknown; a series that ended earlier has left the shop.
+    """
+    days = 7 if panel.freq.unit == "d" and panel.freq.count == 1 else 1
+    going: Flags = (panel.ends > end - days) & (panel.lengths > 0)
+    return going
 
 
 def _aligned(block: Panel, first: int, end: int, length: int) -> tuple[Floats, Flags]:

@@ -25,7 +25,7 @@ from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
 from shelfwise.forecasting.aggregate_trees import AggregateTrees, combined, train
-from shelfwise.forecasting.aggregates import Aggregates, Chains
+from shelfwise.forecasting.aggregates import Aggregates, Chains, still_sold
 from shelfwise.forecasting.calendar_model import Calendars
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import Estimator, Predictor, check_horizon
@@ -248,10 +248,17 @@ class CoherentPredictor:
 
 
 def _sums(panel: Panel, aggregates: Aggregates, mean: Floats) -> Floats:
-    """Return [C, H] sums over the series that end with the panel of ``mean`` [N, H]."""
-    cells = np.zeros((len(aggregates.nodes.cells), mean.shape[1]))
-    living = panel.ends == aggregates.end
-    np.add.at(cells, aggregates.nodes.cell_of(panel.series)[living], mean[living])
+    """Return [C, H] sums over the series that are still sold of ``mean`` [N, H], from the end of the panel on.
+
+    Of a series that ends some days earlier, the last days are those of the week before.
+    """
+    season, horizon = aggregates.freq.season, mean.shape[1]
+    living = still_sold(panel, aggregates.end)
+    place = np.arange(horizon) + (aggregates.end - panel.ends[living])[:, None]
+    place -= season * np.maximum(0, -((horizon - 1 - place) // season))
+    cells = np.zeros((len(aggregates.nodes.cells), horizon))
+    code = aggregates.nodes.cell_of(panel.series)[living]
+    np.add.at(cells, code, np.take_along_axis(mean[living], np.maximum(place, 0), axis=1))
     return cells
 
 
@@ -260,9 +267,9 @@ def _open_share(panel: Panel, aggregates: Aggregates, steps: int) -> Floats:
     cells = len(aggregates.nodes.cells)
     if "open" not in panel.known_future:
         return np.ones((cells, steps))
-    living = np.flatnonzero(panel.ends == aggregates.end)
-    chosen = panel.select(living)
-    opened = np.nan_to_num(chosen.known_future["open"].at(chosen.ends, steps), nan=1.0) > 0
+    chosen = panel.select(still_sold(panel, aggregates.end))
+    start = np.full(chosen.n_series, aggregates.end, dtype=np.int64)
+    opened = np.nan_to_num(chosen.known_future["open"].at(start, steps), nan=1.0) > 0
     length = int(min(chosen.lengths.max(), 4 * aggregates.freq.season * 4))
     usable = chosen.available_window(length)
     sold = np.where(usable, np.maximum(np.nan_to_num(chosen.window(length)), 0.0), 0.0)
@@ -311,7 +318,7 @@ def _losses_of_series(
 ) -> Floats | None:
     """Return [strengths, 3] the losses of a model of the series; None where it cannot be fitted or draws its paths."""
     losses = np.zeros((len(STRENGTHS), 3))
-    living = panel.ends == calendars.aggregates.end
+    living = still_sold(panel, calendars.aggregates.end)
     try:
         early = judged.fit(panel.until(panel.ends - backs[0]))
         for back in backs:
