@@ -14,7 +14,7 @@ from shelfwise.domain.forecast import DEFAULT_LEVELS, Forecast
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.demand_classes import CLASSES
-from shelfwise.forecasting.ensemble import OTHER_MODELS, Ensemble
+from shelfwise.forecasting.ensemble import OTHER_MODELS, Ensemble, learns_the_year_since
 from shelfwise.forecasting.metrics import coverage, wql
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.naive import SeasonalNaive
@@ -296,3 +296,20 @@ def test_a_blend_of_paths_and_marginals_is_a_compact_forecast(held_out):
     forecast = predictor.predict(past, AHEAD)
     assert isinstance(forecast.marginals, Marginals)
     assert forecast.dependence == predictor.plan.dependence
+
+
+def test_members_that_know_no_year_carry_nothing_where_only_the_rehearsal_knew_none():
+    def weeks(n):
+        wave = 20 * (1 + 0.5 * np.sin(np.arange(n) * 2 * np.pi / 52))
+        values = np.random.default_rng(0).poisson(np.tile(wave, (40, 1))).astype(float)
+        return Panel.from_wide(values, start="2024-01-01", freq="1w")
+
+    def away(panel):
+        weights = Ensemble().fit(panel).weights
+        return weights.filter(pl.col("member").is_in(["theta", "seasonal_naive"]))["weight"].sum()
+
+    assert learns_the_year_since(weeks(70))
+    assert not learns_the_year_since(weeks(50))
+    assert not learns_the_year_since(weeks(160))
+    assert away(weeks(70)) == 0
+    assert away(weeks(50)) > 0

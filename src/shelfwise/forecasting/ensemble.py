@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -28,13 +28,13 @@ from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.conformal import agreed_factor, relative_noise, widened
 from shelfwise.forecasting.contract import Estimator, Predictor, check_horizon
 from shelfwise.forecasting.demand_classes import CLASSES, classes_of
-from shelfwise.forecasting.held_out import Held, dependence_of
+from shelfwise.forecasting.held_out import YEAR_TOLD, Held, dependence_of, reference_horizon
 from shelfwise.forecasting.level_season import DEFAULT_LEVEL_SHARE, Fitted
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.naive import SeasonalNaive
 from shelfwise.forecasting.models.theta import Theta
 from shelfwise.forecasting.models.trees import Trees
-from shelfwise.forecasting.rehearsal import Rehearsal, fit_all, moments_of, reason_of, rehearse, unsound
+from shelfwise.forecasting.rehearsal import Rehearsal, backs_of, fit_all, moments_of, reason_of, rehearse, unsound
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
@@ -99,6 +99,8 @@ class Ensemble:
                 notes.append(f"members are not weighed: {error}")
         names = tuple(member.name for member in self.members) if rehearsal is None else rehearsal.names
         plan = Plan.alone(names) if rehearsal is None else Plan.of(rehearsal)
+        if rehearsal is not None and learns_the_year_since(panel):
+            plan = plan.among([member.name for member in self.members if isinstance(member, (BaseLevel, Trees))])
         if rehearsal is not None:
             failures |= rehearsal.failures
             notes += [note for told in rehearsal.twins.values() for note in told]
@@ -210,6 +212,16 @@ class Plan:
             rows=np.bincount(outcomes.classes, minlength=len(CLASSES)).astype(np.int64),
         )
 
+    def among(self, names: Sequence[str]) -> Plan:
+        """Return the plan with all weight on ``names``, in their proportions; without any of them, as it is."""
+        kept = np.array([name in names for name in self.names])
+        if not kept.any():
+            return self
+        shares = np.where(kept, self.shares, 0.0)
+        lost = shares.sum(axis=1) <= 0
+        shares[lost, int(np.argmax(kept))] = 1.0
+        return replace(self, shares=shares / shares.sum(axis=1, keepdims=True))
+
     def to_header(self) -> dict[str, Any]:
         """Return what fits into JSON."""
         return {"names": self.names, "dependence": asdict(self.dependence)}
@@ -232,6 +244,19 @@ class Plan:
 
 
 _PLAN_ARRAYS: Final = ("shares", "parts", "factors", "errors", "rows")
+
+
+def learns_the_year_since(panel: Panel) -> bool:
+    """Return whether the panel is long enough to tell the shape of its year and was not when members were rehearsed.
+
+    Members that know no year look better in such a rehearsal than they are: nobody knew the year there.
+    """
+    if not panel.freq.is_daily_or_longer or not panel.n_series:
+        return False
+    longest = int(panel.lengths.max(initial=0))
+    backs = backs_of(longest, reference_horizon(panel))
+    told = YEAR_TOLD * panel.freq.periods_per_year
+    return bool(backs) and longest - backs[0] < told <= longest
 
 
 def parts_of(horizon: int) -> Integers:

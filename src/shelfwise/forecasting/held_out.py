@@ -36,6 +36,7 @@ from shelfwise.forecasting.pooling import flags_of, measure
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
+YEAR_TOLD: Final = 1.15  # years of history that tell the shape of the year
 YEAR_STRENGTHS: Final = (0.0, 0.5, 1.0)
 WIDTHS: Final = (0.3, 0.45, 0.6, 0.75, 0.9, 1.1, 1.4, 1.8, 2.4, 3.4, 5.0, 8.0)
 WIDTH_ROWS, TOTAL_ROWS = 1000, 900  # held-out windows that widths, and the dependence over time, are chosen on
@@ -73,7 +74,7 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, calendars: 
     if not windows:
         return now
     buckets = _buckets(pool.freq, horizon)
-    has_year = pool.freq.is_daily_or_longer and pool.lengths.max() >= 1.15 * pool.freq.periods_per_year
+    has_year = pool.freq.is_daily_or_longer and pool.lengths.max() >= YEAR_TOLD * pool.freq.periods_per_year
     shapes = [(strength, False) for strength in (YEAR_STRENGTHS if has_year else (0.0,))]
     if calendars is not None and calendars.at(windows[-1][0]) is not None:
         shapes = [(0.0, False), (1.0, False), (0.0, True)] if has_year else [(0.0, False), (0.0, True)]
