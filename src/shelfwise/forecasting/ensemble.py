@@ -99,8 +99,9 @@ class Ensemble:
                 notes.append(f"members are not weighed: {error}")
         names = tuple(member.name for member in self.members) if rehearsal is None else rehearsal.names
         plan = Plan.alone(names) if rehearsal is None else Plan.of(rehearsal)
-        if rehearsal is not None and learns_the_year_since(panel):
-            plan = plan.among([member.name for member in self.members if isinstance(member, (BaseLevel, Trees))])
+        if rehearsal is not None and rehearsed_without_a_year(panel):
+            steady = (BaseLevel, Trees) if panel.freq.unit == "d" else BaseLevel  # trees of few weeks learn the way up
+            plan = plan.among([member.name for member in self.members if isinstance(member, steady)])
         if rehearsal is not None:
             failures |= rehearsal.failures
             notes += [note for told in rehearsal.twins.values() for note in told]
@@ -246,17 +247,17 @@ class Plan:
 _PLAN_ARRAYS: Final = ("shares", "parts", "factors", "errors", "rows")
 
 
-def learns_the_year_since(panel: Panel) -> bool:
-    """Return whether the panel is long enough to tell the shape of its year and was not when members were rehearsed.
+def rehearsed_without_a_year(panel: Panel) -> bool:
+    """Return whether the past that members are rehearsed on is too short to tell the shape of a year.
 
-    Members that know no year look better in such a rehearsal than they are: nobody knew the year there.
+    What rises towards a season and falls after it looks like a trend there: members that follow trends, or repeat what
+    was last, win a rehearsal held on the way up and lose what comes after.
     """
     if not panel.freq.is_daily_or_longer or not panel.n_series:
         return False
     longest = int(panel.lengths.max(initial=0))
     backs = backs_of(longest, reference_horizon(panel))
-    told = YEAR_TOLD * panel.freq.periods_per_year
-    return bool(backs) and longest - backs[0] < told <= longest
+    return bool(backs) and longest - backs[0] < YEAR_TOLD * panel.freq.periods_per_year
 
 
 def parts_of(horizon: int) -> Integers:
