@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, cast
 
@@ -34,12 +35,22 @@ from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.naive import SeasonalNaive
 from shelfwise.forecasting.models.theta import Theta
 from shelfwise.forecasting.models.trees import Trees
-from shelfwise.forecasting.rehearsal import Rehearsal, backs_of, fit_all, moments_of, reason_of, rehearse, unsound
+from shelfwise.forecasting.rehearsal import (
+    Rehearsal,
+    backs_of,
+    fit_ahead,
+    fit_all,
+    moments_of,
+    reason_of,
+    rehearse,
+    unsound,
+)
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 
 VERSION: Final = "1"
+LARGE: Final = 5_000_000  # periods of all series together from which members are fitted while others are rehearsed
 ROWS_AT_ONCE: Final = 2048  # series asked about at once, so that drawn paths of a member stay small
 OTHER_MODELS: Final = "other_models"  # the factor on the mean that the blend adds to what a member explains
 UNUSED: Final = "covariates not used"  # how a member's note on them begins
@@ -89,6 +100,13 @@ class Ensemble:
             No member could be fitted; the message gives their reasons.
         """
         panel = bounded(panel)  # members are not weighed on the quiet days alone
+        if len(panel.values) < LARGE:
+            return self._weighed(panel, None)
+        with ThreadPoolExecutor(max_workers=1) as beside:  # fitting trees takes as long as all the rest
+            return self._weighed(panel, beside.submit(fit_ahead, self.members, panel))
+
+    def _weighed(self, panel: Panel, ahead: Future[dict[str, Predictor]] | None) -> EnsemblePredictor:
+        """Return the predictor; ``ahead`` brings members that are being fitted already."""
         failures: dict[str, str] = {}
         notes: list[str] = []
         rehearsal: Rehearsal | None = None
@@ -105,17 +123,19 @@ class Ensemble:
         if rehearsal is not None:
             failures |= rehearsal.failures
             notes += [note for told in rehearsal.twins.values() for note in told]
-        fitted = self._fit(panel, plan, failures)
+        fitted = self._fit(panel, plan, failures, {} if ahead is None else ahead.result())
         notes += [f"member {name} is left out: {reason}" for name, reason in failures.items()]
         return EnsemblePredictor(panel.freq, panel.is_count, fitted, plan, tuple(dict.fromkeys(notes)))
 
-    def _fit(self, panel: Panel, plan: Plan, failures: dict[str, str]) -> dict[str, Predictor]:
+    def _fit(
+        self, panel: Panel, plan: Plan, failures: dict[str, str], ready: Mapping[str, Predictor]
+    ) -> dict[str, Predictor]:
         """Return the members with weight or without cost, and where all fail, the first of the others that does not."""
         known = [member for member in self.members if member.name in plan.names and member.name not in failures]
         heavy = {name for name, share in zip(plan.names, plan.shares.T, strict=True) if share.any()}
         free = (Theta, SeasonalNaive, BaseLevel) if "trees" in heavy else (Theta, SeasonalNaive)  # at no cost
         wanted = [member for member in known if member.name in heavy or isinstance(member, free)]
-        found = {member.name: predictor for member, predictor in fit_all(wanted, panel, failures)}
+        found = {member.name: predictor for member, predictor in fit_all(wanted, panel, failures, ready)}
         for member in self.members:
             if not found and member.name not in failures:
                 found |= {one.name: predictor for one, predictor in fit_all([member], panel, failures)}

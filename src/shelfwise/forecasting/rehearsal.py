@@ -7,7 +7,9 @@ after a cutoff is in its answer. A member that fails, gives no finite number or 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -163,12 +165,34 @@ def backs_of(longest: int, horizon: int) -> list[int]:
     return [horizon * k for k in range(cutoffs, 0, -1)]
 
 
-def fit_all(members: Sequence[Estimator], panel: Panel, failures: dict[str, str]) -> list[tuple[Estimator, Predictor]]:
-    """Return the members that can be fitted on ``panel``; the reasons of the others are put into ``failures``."""
+def fit_ahead(members: Sequence[Estimator], panel: Panel) -> dict[str, Predictor]:
+    """Return the trees among the members, fitted: by far the longest fit, and hardly ever one without weight.
+
+    What cannot be fitted is left out here and fails where its reason is told.
+    """
+    found: dict[str, Predictor] = {}
+    for member in members:
+        if isinstance(member, Trees):
+            with suppress(Exception):  # told by `fit_all`
+                found[member.name] = member.fit(panel)
+    return found
+
+
+def fit_all(
+    members: Sequence[Estimator],
+    panel: Panel,
+    failures: dict[str, str],
+    ready: Mapping[str, Predictor] = MappingProxyType({}),
+) -> list[tuple[Estimator, Predictor]]:
+    """Return the members that can be fitted on ``panel``; the reasons of the others are put into ``failures``.
+
+    ``ready`` are members that have been fitted on it already.
+    """
     fitted: dict[str, Predictor] = {}
     for member in sorted(members, key=lambda member: not isinstance(member, Trees)):  # trees hold a base model
         try:
-            fitted[member.name] = _base_inside(member, members, fitted) or member.fit(panel)
+            known = ready.get(member.name) or _base_inside(member, members, fitted)
+            fitted[member.name] = known or member.fit(panel)
         except Exception as error:  # whatever a library raises: the others answer without it
             failures[member.name] = reason_of(error)
     return [(member, fitted[member.name]) for member in members if member.name in fitted]
