@@ -37,11 +37,13 @@ def test_the_python_of_the_readme_runs_and_gives_what_its_remarks_say(
             shown.append(eval(text, scope))
         else:
             exec(text, scope)
-    table, total, summary, made_of, lifts = shown
+    table, total, whole, summary, made_of, lifts = shown
     remark = re.search(r"to_frame\(.*?# (.*)", found[1])
     assert remark is not None
     assert table.columns == remark[1].split(", ")
     assert total.shape == (2, 200)
+    assert whole.ids.to_list() == ["total"]
+    assert whole.total(7)[0] == pytest.approx(total.sum(axis=0))
     assert "seasonal_naive" in summary["model"]
     assert {"level", "trend", "weekday"} <= set(made_of["kind"])
     assert made_of["units"].sum() == pytest.approx(table["mean"].sum())
