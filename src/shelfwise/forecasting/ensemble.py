@@ -118,8 +118,7 @@ class Ensemble:
         names = tuple(member.name for member in self.members) if rehearsal is None else rehearsal.names
         plan = Plan.alone(names) if rehearsal is None else Plan.of(rehearsal)
         if rehearsal is not None and rehearsed_without_a_year(panel):
-            steady = (BaseLevel, Trees) if panel.freq.unit == "d" else BaseLevel  # trees of few weeks learn the way up
-            plan = plan.among([member.name for member in self.members if isinstance(member, steady)])
+            plan = plan.among([member.name for member in self.members if isinstance(member, BaseLevel)])
         if rehearsal is not None:
             failures |= rehearsal.failures
             notes += [note for told in rehearsal.twins.values() for note in told]
@@ -271,9 +270,10 @@ def rehearsed_without_a_year(panel: Panel) -> bool:
     """Return whether the past that members are rehearsed on is too short to tell the shape of a year.
 
     What rises towards a season and falls after it looks like a trend there: members that follow trends, or repeat what
-    was last, win a rehearsal held on the way up and lose what comes after.
+    was last, win a rehearsal held on the way up and lose what comes after. That holds for weeks and months, whose
+    rehearsal spans a good part of a year.
     """
-    if not panel.freq.is_daily_or_longer or not panel.n_series:
+    if panel.freq.unit not in ("w", "mo") or not panel.n_series:
         return False
     longest = int(panel.lengths.max(initial=0))
     backs = backs_of(longest, reference_horizon(panel))
