@@ -55,22 +55,26 @@ class Column:
     meaning: str = ""
 
 
-def _text(meaning: str, *, required: bool = True, nullable: bool = False) -> Column:
+def text(meaning: str, *, required: bool = True, nullable: bool = False) -> Column:
+    """Declare text that is not empty."""
     return Column(TEXT, required, nullable, lambda c: c.str.len_chars() > 0, "must not be empty", meaning)
 
 
-def _non_negative(dtype: pl.DataType, meaning: str, *, required: bool = False) -> Column:
+def non_negative(dtype: pl.DataType, meaning: str, *, required: bool = False) -> Column:
+    """Declare a finite number of zero or more."""
     return Column(
         dtype, required, not required, lambda c: c.is_finite() & (c >= 0) if dtype.is_float() else c >= 0,
         "must be zero or more", meaning,
     )  # fmt: skip
 
 
-def _optional(dtype: pl.DataType, meaning: str) -> Column:
+def optional(dtype: pl.DataType, meaning: str) -> Column:
+    """Declare a column that may be absent and whose cells may be null."""
     return Column(dtype, required=False, nullable=True, meaning=meaning)
 
 
-def _one_of(values: tuple[str, ...], meaning: str, *, required: bool = True) -> Column:
+def one_of(values: tuple[str, ...], meaning: str, *, required: bool = True) -> Column:
+    """Declare one of a few words."""
     return Column(
         TEXT, required, not required, lambda c: c.is_in(list(values)), f"must be one of {', '.join(values)}", meaning
     )  # fmt: skip
@@ -173,19 +177,29 @@ def _changed(cells: pl.Series, cast: pl.Series) -> pl.Series:
     return pl.repeat(value=False, n=len(cells), eager=True)
 
 
-_finite = Column(UNITS, rule=lambda c: c.is_finite(), rule_text="must be a finite number", meaning="units")
+def positive(dtype: pl.DataType, meaning: str) -> Column:
+    """Declare an optional number above zero."""
+    return Column(dtype, False, True, lambda c: c.is_finite() & (c > 0), "must be above zero", meaning)
+
+
+def probability(meaning: str, *, required: bool = False) -> Column:
+    """Declare a number from 0 to 1, both included."""
+    return Column(UNITS, required, not required, lambda c: (c >= 0) & (c <= 1), "must be from 0 to 1", meaning)
+
+
+finite = Column(UNITS, rule=lambda c: c.is_finite(), rule_text="must be a finite number", meaning="units")
 
 MOVEMENTS: Final = Frame(
     "movements",
     {
-        "source": _text("where the line comes from, for example a file's profile or 'api'"),
-        "line_id": _text("the line's own id in that source; (source, line_id) is booked once"),
-        "kind": _one_of(MOVEMENT_KINDS, "what happened"),
+        "source": text("where the line comes from, for example a file's profile or 'api'"),
+        "line_id": text("the line's own id in that source; (source, line_id) is booked once"),
+        "kind": one_of(MOVEMENT_KINDS, "what happened"),
         "occurred_at": Column(MOMENT, meaning="shop time"),
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
-        "quantity": _finite,  # sale, return, receipt: units >= 0; adjustment, transfer: signed; count: level >= 0
-        "unit_price": _optional(MONEY, "price per unit at which a sale was made"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
+        "quantity": finite,  # sale, return, receipt: units >= 0; adjustment, transfer: signed; count: level >= 0
+        "unit_price": optional(MONEY, "price per unit at which a sale was made"),
     },
     key=("source", "line_id"),
 )
@@ -193,39 +207,39 @@ MOVEMENTS: Final = Frame(
 PRODUCTS: Final = Frame(
     "products",
     {
-        "product": _text("product code"),
-        "name": _optional(TEXT, "what people call it"),
-        "category": _optional(TEXT, "category it borrows shape and level from"),
-        "brand": _optional(TEXT, "brand"),
-        "supplier": _optional(TEXT, "supplier code it is ordered from"),
-        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
-        "price": _non_negative(MONEY, "usual selling price per unit"),
+        "product": text("product code"),
+        "name": optional(TEXT, "what people call it"),
+        "category": optional(TEXT, "category it borrows shape and level from"),
+        "brand": optional(TEXT, "brand"),
+        "supplier": optional(TEXT, "supplier code it is ordered from"),
+        "unit_cost": non_negative(MONEY, "purchase price per unit"),
+        "price": non_negative(MONEY, "usual selling price per unit"),
         "pack_size": Column(UNITS, False, True, lambda c: c > 0, "must be above zero", "units per pack"),
-        "minimum_order_quantity": _non_negative(UNITS, "smallest order in units (MOQ)"),
-        "launched_on": _optional(DAY, "first day on sale"),
-        "discontinued_on": _optional(DAY, "last day on sale"),
-        "replaces": _optional(TEXT, "product code whose history this product inherits"),
+        "minimum_order_quantity": non_negative(UNITS, "smallest order in units (MOQ)"),
+        "launched_on": optional(DAY, "first day on sale"),
+        "discontinued_on": optional(DAY, "last day on sale"),
+        "replaces": optional(TEXT, "product code whose history this product inherits"),
     },
     key=("product",),
 )
 
 WAREHOUSES: Final = Frame(
     "warehouses",
-    {"warehouse": _text("warehouse code; a shop floor is one too"), "name": _optional(TEXT, "its name")},
+    {"warehouse": text("warehouse code; a shop floor is one too"), "name": optional(TEXT, "its name")},
     key=("warehouse",),
 )
 
 SUPPLIERS: Final = Frame(
     "suppliers",
     {
-        "supplier": _text("supplier code"),
-        "name": _optional(TEXT, "its name"),
-        "lead_time_days": _non_negative(UNITS, "stated mean days from order to receipt"),
-        "lead_time_sd_days": _non_negative(UNITS, "standard deviation of the lead time, days"),
+        "supplier": text("supplier code"),
+        "name": optional(TEXT, "its name"),
+        "lead_time_days": non_negative(UNITS, "stated mean days from order to receipt"),
+        "lead_time_sd_days": non_negative(UNITS, "standard deviation of the lead time, days"),
         "review_days": Column(UNITS, False, True, lambda c: c >= 1, "must be at least 1 day", "days between orders"),
-        "order_weekdays": _optional(TEXT, "days on which it takes orders, like 'mon,thu'; null: any open day"),
-        "minimum_order_value": _non_negative(MONEY, "smallest order the supplier takes"),
-        "currency": _optional(TEXT, "ISO 4217 code of its prices"),
+        "order_weekdays": optional(TEXT, "days on which it takes orders, like 'mon,thu'; null: any open day"),
+        "minimum_order_value": non_negative(MONEY, "smallest order the supplier takes"),
+        "currency": optional(TEXT, "ISO 4217 code of its prices"),
     },
     key=("supplier",),
 )
@@ -233,9 +247,9 @@ SUPPLIERS: Final = Frame(
 STOCK_LEVELS: Final = Frame(
     "stock_levels",
     {
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
-        "on_hand": _finite,
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
+        "on_hand": finite,
         "as_of": Column(MOMENT, meaning="when it was so"),
     },
     key=("product", "warehouse"),
@@ -244,10 +258,10 @@ STOCK_LEVELS: Final = Frame(
 PRICES: Final = Frame(
     "prices",
     {
-        "product": _text("product code"),
-        "warehouse": _optional(TEXT, "warehouse code; null: everywhere"),
+        "product": text("product code"),
+        "warehouse": optional(TEXT, "warehouse code; null: everywhere"),
         "starts_on": Column(DAY, meaning="first day of this price; it holds until the next one starts"),
-        "price": _non_negative(MONEY, "selling price per unit", required=True),
+        "price": non_negative(MONEY, "selling price per unit", required=True),
     },
     key=("product", "warehouse", "starts_on"),
 )
@@ -255,12 +269,12 @@ PRICES: Final = Frame(
 CALENDAR_EVENTS: Final = Frame(
     "calendar_events",
     {
-        "kind": _one_of(EVENT_KINDS, "what kind of event"),
-        "name": _text("its name"),
+        "kind": one_of(EVENT_KINDS, "what kind of event"),
+        "name": text("its name"),
         "starts_on": Column(DAY, meaning="first day"),
         "ends_on": Column(DAY, meaning="last day, included"),
-        "scope_kind": _one_of(("shop", "category", "product", "warehouse", "supplier"), "what it applies to"),
-        "scope": _optional(TEXT, "code of what it applies to; null for the whole shop"),
+        "scope_kind": one_of(("shop", "category", "product", "warehouse", "supplier"), "what it applies to"),
+        "scope": optional(TEXT, "code of what it applies to; null for the whole shop"),
     },
     key=("kind", "name", "starts_on", "scope_kind", "scope"),
 )
@@ -268,16 +282,16 @@ CALENDAR_EVENTS: Final = Frame(
 PURCHASE_ORDER_LINES: Final = Frame(
     "purchase_order_lines",
     {
-        "purchase_order": _text("purchase order number"),
-        "supplier": _text("supplier code"),
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code it is delivered to"),
-        "quantity": _non_negative(UNITS, "units ordered", required=True),
-        "quantity_received": _non_negative(UNITS, "units received so far"),
-        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
-        "ordered_on": _optional(DAY, "day the order was sent"),
-        "expected_on": _optional(DAY, "day the goods are expected"),
-        "status": _one_of(("draft", "sent", "part_received", "received", "cancelled"), "state", required=False),
+        "purchase_order": text("purchase order number"),
+        "supplier": text("supplier code"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code it is delivered to"),
+        "quantity": non_negative(UNITS, "units ordered", required=True),
+        "quantity_received": non_negative(UNITS, "units received so far"),
+        "unit_cost": non_negative(MONEY, "purchase price per unit"),
+        "ordered_on": optional(DAY, "day the order was sent"),
+        "expected_on": optional(DAY, "day the goods are expected"),
+        "status": one_of(("draft", "sent", "part_received", "received", "cancelled"), "state", required=False),
     },
     key=("purchase_order", "product", "warehouse"),
 )
@@ -285,12 +299,12 @@ PURCHASE_ORDER_LINES: Final = Frame(
 RECEIPTS: Final = Frame(
     "receipts",
     {
-        "purchase_order": _text("purchase order number"),
-        "supplier": _text("supplier code"),
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
-        "quantity": _non_negative(UNITS, "units received", required=True),
-        "ordered_on": _optional(DAY, "day the order was sent"),
+        "purchase_order": text("purchase order number"),
+        "supplier": text("supplier code"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
+        "quantity": non_negative(UNITS, "units received", required=True),
+        "ordered_on": optional(DAY, "day the order was sent"),
         "received_on": Column(DAY, meaning="day the goods came"),
     },
 )
@@ -298,11 +312,11 @@ RECEIPTS: Final = Frame(
 DAILY_DEMAND: Final = Frame(
     "daily_demand",
     {
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
         "day": Column(DAY, meaning="shop day"),
-        "quantity": _finite,
-        "revenue": _optional(MONEY, "sum of quantity times unit price, where prices are known"),
+        "quantity": finite,
+        "revenue": optional(MONEY, "sum of quantity times unit price, where prices are known"),
     },
     key=("product", "warehouse", "day"),
 )
@@ -315,27 +329,27 @@ _pack_size = Column(UNITS, False, True, lambda c: c > 0, "must be above zero", "
 PLANNING_ITEMS: Final = Frame(
     "planning_items",
     {
-        "unique_id": _text("the series' id; rows stand in the order of the series in the arrays"),
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
-        "supplier": _optional(TEXT, "supplier code; null: none is known"),
+        "unique_id": text("the series' id; rows stand in the order of the series in the arrays"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
+        "supplier": optional(TEXT, "supplier code; null: none is known"),
         "on_hand": Column(
             UNITS, False, True, lambda c: c.is_finite(), "must be a finite number", "units; null: never counted"
         ),
         "pack_size": _pack_size,
-        "minimum_order_quantity": _non_negative(UNITS, "smallest order in units (MOQ)"),
-        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
-        "price": _non_negative(MONEY, "selling price per unit"),
-        "lead_time_periods": _non_negative(UNITS, "mean periods from now until goods ordered now are there"),
-        "lead_time_sd_periods": _non_negative(UNITS, "standard deviation of the lead time, periods"),
+        "minimum_order_quantity": non_negative(UNITS, "smallest order in units (MOQ)"),
+        "unit_cost": non_negative(MONEY, "purchase price per unit"),
+        "price": non_negative(MONEY, "selling price per unit"),
+        "lead_time_periods": non_negative(UNITS, "mean periods from now until goods ordered now are there"),
+        "lead_time_sd_periods": non_negative(UNITS, "standard deviation of the lead time, periods"),
         "review_periods": Column(
             UNITS, False, True, lambda c: c >= 1, "must be at least 1 period", "periods until the order after this one"
         ),
         "service_level": _fraction,
-        "service_kind": _one_of(("cycle", "fill"), "what the service level is a fraction of", required=False),
-        "usual_order": _non_negative(UNITS, "units of a usual order, for the guard against odd quantities"),
-        "wait_periods": _non_negative(COUNT, "periods until the next order can be placed; null: 0, it can be now"),
-        "policy": _one_of(REPLENISHMENT_POLICIES, "replenishment policy; null: base_stock", required=False),
+        "service_kind": one_of(("cycle", "fill"), "what the service level is a fraction of", required=False),
+        "usual_order": non_negative(UNITS, "units of a usual order, for the guard against odd quantities"),
+        "wait_periods": non_negative(COUNT, "periods until the next order can be placed; null: 0, it can be now"),
+        "policy": one_of(REPLENISHMENT_POLICIES, "replenishment policy; null: base_stock", required=False),
         "lot_size": Column(
             UNITS, False, True, lambda c: c > 0, "must be above zero", "units of a lot, for the policies s_q and s_S"
         ),
@@ -346,46 +360,46 @@ PLANNING_ITEMS: Final = Frame(
 PROPOSAL_LINES: Final = Frame(
     "proposal_lines",
     {
-        "unique_id": _text("the series' id"),
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
-        "supplier": _optional(TEXT, "supplier code"),
-        "mean_demand": _non_negative(UNITS, "mean demand over the protection time, not rounded", required=True),
+        "unique_id": text("the series' id"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
+        "supplier": optional(TEXT, "supplier code"),
+        "mean_demand": non_negative(UNITS, "mean demand over the protection time, not rounded", required=True),
         "demand": Column(COUNT, meaning="the same in whole units, as printed"),
         "safety": Column(COUNT, meaning="safety stock in whole units; below zero where less than the mean will do"),
         "on_hand": Column(COUNT, meaning="whole units on hand"),
         "due": Column(COUNT, meaning="whole units on order that come within the protection time"),
         "net": Column(COUNT, meaning="demand + safety - on_hand - due"),
         "pack_size": Column(UNITS, rule=lambda c: c > 0, rule_text="must be above zero", meaning="units per pack"),
-        "minimum_order_quantity": _non_negative(UNITS, "smallest order in units", required=True),
-        "policy": _one_of(REPLENISHMENT_POLICIES, "replenishment policy"),
-        "lot_size": _non_negative(UNITS, "units of a lot; 0 where the policy knows none", required=True),
-        "rounded": _non_negative(UNITS, "units after lots, the minimum and packs", required=True),
-        "top_up": _non_negative(UNITS, "units added to reach the supplier's minimum order value", required=True),
-        "quantity": _non_negative(UNITS, "units to order: rounded + top_up", required=True),
-        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
-        "cost": _non_negative(MONEY, "quantity times unit cost; null: the cost is not known"),
-        "order_by": _optional(DAY, "last day on which an order still comes in time; null: no need in the horizon"),
+        "minimum_order_quantity": non_negative(UNITS, "smallest order in units", required=True),
+        "policy": one_of(REPLENISHMENT_POLICIES, "replenishment policy"),
+        "lot_size": non_negative(UNITS, "units of a lot; 0 where the policy knows none", required=True),
+        "rounded": non_negative(UNITS, "units after lots, the minimum and packs", required=True),
+        "top_up": non_negative(UNITS, "units added to reach the supplier's minimum order value", required=True),
+        "quantity": non_negative(UNITS, "units to order: rounded + top_up", required=True),
+        "unit_cost": non_negative(MONEY, "purchase price per unit"),
+        "cost": non_negative(MONEY, "quantity times unit cost; null: the cost is not known"),
+        "order_by": optional(DAY, "last day on which an order still comes in time; null: no need in the horizon"),
         "late": Column(FLAG, meaning="the shortage comes before an order placed today can"),
-        "stockout_on": _optional(DAY, "day by which half of the paths have run out; null: later, or stock unknown"),
+        "stockout_on": optional(DAY, "day by which half of the paths have run out; null: later, or stock unknown"),
         "stockout_probability": Column(
             UNITS, False, True, lambda c: (c >= 0) & (c <= 1), "must be from 0 to 1",
             "chance of running out within the protection time if nothing is ordered; null: stock unknown",
         ),
-        "lost_units": _non_negative(UNITS, "expected units lost in that time if nothing is ordered"),
-        "margin_at_risk": _optional(MONEY, "lost units times (price - unit cost)"),
-        "demand_per_day": _non_negative(UNITS, "mean demand per day over the horizon", required=True),
-        "days_of_cover": _non_negative(UNITS, "days that on hand and due last at mean demand; null: no demand"),
-        "days_of_cover_after": _non_negative(UNITS, "the same after the order"),
+        "lost_units": non_negative(UNITS, "expected units lost in that time if nothing is ordered"),
+        "margin_at_risk": optional(MONEY, "lost units times (price - unit cost)"),
+        "demand_per_day": non_negative(UNITS, "mean demand per day over the horizon", required=True),
+        "days_of_cover": non_negative(UNITS, "days that on hand and due last at mean demand; null: no demand"),
+        "days_of_cover_after": non_negative(UNITS, "the same after the order"),
         "stock_known": Column(FLAG, meaning="false: the stock was never counted and is taken as 0"),
-        "lead_time_periods": _non_negative(UNITS, "mean lead time used, from order to shelf, periods", required=True),
+        "lead_time_periods": non_negative(UNITS, "mean lead time used, from order to shelf, periods", required=True),
         "wait_periods": Column(COUNT, meaning="periods until the order can be placed"),
-        "review_periods": _non_negative(UNITS, "review time used, periods", required=True),
+        "review_periods": non_negative(UNITS, "review time used, periods", required=True),
         "service_level": _fraction,
-        "service_kind": _one_of(("cycle", "fill"), "kind of service level"),
-        "warnings": _optional(TEXT, "what a person should look at before approving, joined by '; '"),
-        "assumptions": _optional(TEXT, "what was not given and was assumed, joined by '; '"),
-        "arithmetic": _text("the line's sum in words and units"),
+        "service_kind": one_of(("cycle", "fill"), "kind of service level"),
+        "warnings": optional(TEXT, "what a person should look at before approving, joined by '; '"),
+        "assumptions": optional(TEXT, "what was not given and was assumed, joined by '; '"),
+        "arithmetic": text("the line's sum in words and units"),
     },
     key=("unique_id",),
 )  # fmt: skip
@@ -393,20 +407,20 @@ PROPOSAL_LINES: Final = Frame(
 SUPPLIER_ORDERS: Final = Frame(
     "supplier_orders",
     {
-        "supplier": _optional(TEXT, "supplier code; null: lines without one"),
-        "name": _optional(TEXT, "its name"),
+        "supplier": optional(TEXT, "supplier code; null: lines without one"),
+        "name": optional(TEXT, "its name"),
         "order_by": Column(DAY, meaning="order day on which the order should be placed"),
         "next_order_on": Column(DAY, meaning="first day from today on which it takes orders"),
         "arrives_on": Column(DAY, meaning="day the goods come if ordered on order_by"),
         "late": Column(FLAG, meaning="a line runs short before any order can come"),
         "lines": Column(COUNT, meaning="lines with a quantity"),
-        "units": _non_negative(UNITS, "units in all", required=True),
-        "value": _non_negative(MONEY, "cost in all, of the lines whose cost is known", required=True),
+        "units": non_negative(UNITS, "units in all", required=True),
+        "value": non_negative(MONEY, "cost in all, of the lines whose cost is known", required=True),
         "lines_without_cost": Column(COUNT, meaning="lines whose cost is not known and not in value"),
-        "minimum_order_value": _non_negative(MONEY, "smallest order the supplier takes; null: none stated"),
-        "minimum": _one_of(("none", "met", "topped up", "below minimum"), "how the order stands to the minimum"),
-        "missing_value": _non_negative(MONEY, "what is missing to the minimum", required=True),
-        "margin_at_risk": _optional(MONEY, "expected margin lost if nothing is ordered, where known"),
+        "minimum_order_value": non_negative(MONEY, "smallest order the supplier takes; null: none stated"),
+        "minimum": one_of(("none", "met", "topped up", "below minimum"), "how the order stands to the minimum"),
+        "missing_value": non_negative(MONEY, "what is missing to the minimum", required=True),
+        "margin_at_risk": optional(MONEY, "expected margin lost if nothing is ordered, where known"),
     },
     key=("supplier",),
 )
@@ -414,27 +428,27 @@ SUPPLIER_ORDERS: Final = Frame(
 PURCHASE_ORDER_EXPORT: Final = Frame(
     "purchase_order_export",
     {
-        "supplier": _text("supplier code"),
-        "purchase_order": _optional(TEXT, "purchase order number; null before there is one"),
-        "product": _text("product code"),
-        "name": _optional(TEXT, "product name"),
-        "warehouse": _text("warehouse code it is delivered to"),
-        "quantity": _non_negative(UNITS, "units ordered", required=True),
+        "supplier": text("supplier code"),
+        "purchase_order": optional(TEXT, "purchase order number; null before there is one"),
+        "product": text("product code"),
+        "name": optional(TEXT, "product name"),
+        "warehouse": text("warehouse code it is delivered to"),
+        "quantity": non_negative(UNITS, "units ordered", required=True),
         "pack_size": _pack_size,
-        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
-        "order_on": _optional(DAY, "day to order on"),
-        "expected_on": _optional(DAY, "day the goods are expected"),
-        "note": _optional(TEXT, "for example the line's arithmetic"),
+        "unit_cost": non_negative(MONEY, "purchase price per unit"),
+        "order_on": optional(DAY, "day to order on"),
+        "expected_on": optional(DAY, "day the goods are expected"),
+        "note": optional(TEXT, "for example the line's arithmetic"),
     },
 )
 
 DAILY_ON_HAND: Final = Frame(
     "daily_on_hand",
     {
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
         "day": Column(DAY, meaning="shop day"),
-        "on_hand": _finite,  # units at closing time; may be negative where the records are wrong
+        "on_hand": finite,  # units at closing time; may be negative where the records are wrong
     },
     key=("product", "warehouse", "day"),
 )
@@ -442,24 +456,24 @@ DAILY_ON_HAND: Final = Frame(
 RECOMMENDATIONS: Final = Frame(
     "recommendations",
     {
-        "recommendation": _optional(COUNT, "its number, given when it is stored"),
-        "product": _text("product code"),
-        "warehouse": _text("warehouse code"),
-        "supplier": _optional(TEXT, "supplier code; null: none is known"),
-        "quantity": _non_negative(UNITS, "units proposed", required=True),
-        "order_by": _optional(DAY, "last day on which an order still comes in time"),
-        "stockout_on": _optional(DAY, "day by which half of the paths have run out"),
+        "recommendation": optional(COUNT, "its number, given when it is stored"),
+        "product": text("product code"),
+        "warehouse": text("warehouse code"),
+        "supplier": optional(TEXT, "supplier code; null: none is known"),
+        "quantity": non_negative(UNITS, "units proposed", required=True),
+        "order_by": optional(DAY, "last day on which an order still comes in time"),
+        "stockout_on": optional(DAY, "day by which half of the paths have run out"),
         "stockout_probability": Column(UNITS, False, True, lambda c: (c >= 0) & (c <= 1), "must be from 0 to 1"),
-        "unit_cost": _non_negative(MONEY, "purchase price per unit"),
-        "cost": _non_negative(MONEY, "quantity times unit cost"),
-        "arithmetic": _text("the numbers behind the quantity, as a JSON object"),
-        "reason": _optional(TEXT, "why, in words"),
-        "status": _one_of(("proposed", "edited", "approved", "snoozed", "rejected"), "state", required=False),
-        "decided_quantity": _non_negative(UNITS, "units as edited or approved; null: nobody touched it"),
-        "decision_reason": _optional(TEXT, "the planner's words"),
-        "snoozed_until": _optional(DAY, "day on which it comes back"),
-        "decided_by": _optional(TEXT, "who decided"),
-        "decided_at": _optional(MOMENT, "when"),
+        "unit_cost": non_negative(MONEY, "purchase price per unit"),
+        "cost": non_negative(MONEY, "quantity times unit cost"),
+        "arithmetic": text("the numbers behind the quantity, as a JSON object"),
+        "reason": optional(TEXT, "why, in words"),
+        "status": one_of(("proposed", "edited", "approved", "snoozed", "rejected"), "state", required=False),
+        "decided_quantity": non_negative(UNITS, "units as edited or approved; null: nobody touched it"),
+        "decision_reason": optional(TEXT, "the planner's words"),
+        "snoozed_until": optional(DAY, "day on which it comes back"),
+        "decided_by": optional(TEXT, "who decided"),
+        "decided_at": optional(MOMENT, "when"),
     },
     key=("product", "warehouse"),
 )
@@ -467,12 +481,12 @@ RECOMMENDATIONS: Final = Frame(
 BACKTEST_SCORES: Final = Frame(
     "backtest_scores",
     {
-        "model": _text("name of the model"),
-        "cutoff": _text("label of the last period the model saw"),
-        "horizon_class": _one_of(("all", "short", "medium", "long"), "part of the horizon that is scored"),
+        "model": text("name of the model"),
+        "cutoff": text("label of the last period the model saw"),
+        "horizon_class": one_of(("all", "short", "medium", "long"), "part of the horizon that is scored"),
         "first_period": Column(COUNT, meaning="its first period, counted from 1"),
         "last_period": Column(COUNT, meaning="its last period"),
-        "score": _optional(UNITS, "value of one metric; null: nothing to score"),
+        "score": optional(UNITS, "value of one metric; null: nothing to score"),
     },
     key=("model", "cutoff", "horizon_class"),
 )
@@ -480,11 +494,11 @@ BACKTEST_SCORES: Final = Frame(
 CONTRIBUTIONS: Final = Frame(
     "contributions",
     {
-        "unique_id": _text("the series' id"),
+        "unique_id": text("the series' id"),
         "ds": Column(MOMENT, meaning="the forecast period"),
-        "kind": _text("what kind of cause: level, trend, season, weekday, opening, promotion, price, event, ..."),
-        "part": _text("which one, where a kind has several; the kind elsewhere"),
-        "units": _finite,  # signed; summed over the parts of a period they are its mean
+        "kind": text("what kind of cause: level, trend, season, weekday, opening, promotion, price, event, ..."),
+        "part": text("which one, where a kind has several; the kind elsewhere"),
+        "units": finite,  # signed; summed over the parts of a period they are its mean
     },
     key=("unique_id", "ds", "kind", "part"),
 )
@@ -492,17 +506,17 @@ CONTRIBUTIONS: Final = Frame(
 LIFTS: Final = Frame(
     "lifts",
     {
-        "kind": _text("promotion, price or event"),
-        "name": _text("the covariate, with the word where it is text, or which way a price goes"),
-        "category": _optional(TEXT, "category; null: all series together"),
-        "lift": _non_negative(UNITS, "factor on demand measured in the past; null: it was never seen"),
-        "low": _non_negative(UNITS, "lower end of the factor's 80 % range"),
-        "high": _non_negative(UNITS, "upper end of the factor's 80 % range"),
+        "kind": text("promotion, price or event"),
+        "name": text("the covariate, with the word where it is text, or which way a price goes"),
+        "category": optional(TEXT, "category; null: all series together"),
+        "lift": non_negative(UNITS, "factor on demand measured in the past; null: it was never seen"),
+        "low": non_negative(UNITS, "lower end of the factor's 80 % range"),
+        "high": non_negative(UNITS, "upper end of the factor's 80 % range"),
         "periods": Column(COUNT, meaning="periods of all series it was seen on"),
         "dates": Column(COUNT, meaning="different periods it was seen on"),
         "series": Column(COUNT, meaning="series it was seen on"),
-        "forecast_lift": _non_negative(UNITS, "factor on the forecast with it against without; null: not used"),
-        "note": _optional(TEXT, "what to know about it"),
+        "forecast_lift": non_negative(UNITS, "factor on the forecast with it against without; null: not used"),
+        "note": optional(TEXT, "what to know about it"),
     },
     key=("kind", "name", "category"),
 )
