@@ -105,7 +105,7 @@ class OrderOptions:
         rows = np.flatnonzero(value <= np.repeat(lowest, np.diff(self.offsets)))
         items = np.searchsorted(self.offsets, rows, side="right") - 1
         first = np.concatenate([[True], items[1:] != items[:-1]])
-        return rows[first].astype(np.int64)
+        return np.asarray(rows[first], dtype=np.int64)
 
     @classmethod
     def joined(cls, parts: Sequence[OrderOptions]) -> OrderOptions:
