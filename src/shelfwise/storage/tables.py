@@ -374,3 +374,17 @@ overrides = Table(
     Column("reverted_by", Text),
     Column("reverted_at", Moment),
 )
+
+scenarios = Table(
+    "scenarios",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(CODE_LENGTH), nullable=False, unique=True),
+    # The plan whose forecast it was asked of.
+    Column("run_id", ForeignKey("plan_runs.id"), nullable=False),
+    Column("edits", JSON, nullable=False),
+    Column("summary", JSON, nullable=False),
+    Column("lines", JSON, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
