@@ -115,7 +115,7 @@ def scores(rows: pl.DataFrame, metric: str, *, title: str, period: str = "day") 
         raise ParameterError(f"metric {metric!r} has values below 0, and this chart begins at 0; draw 'wql' or 'mase'")
     cutoffs = sorted(rows["cutoff"].unique())
     models = _in_order(rows)
-    scale = _Scale(_nice_top(float(scored["score"].max())))  # type: ignore[arg-type]
+    scale = _Scale(_nice_top(float(scored["score"].to_numpy().max())))
     blocks = rows.select("horizon_class", "first_period", "last_period").unique(maintain_order=True).rows()
     row_height = min(_TALLEST_ROW, max(_ROW, _DOT_STEP * (len(cutoffs) - 1) + 16))
     parts, y = _heading(title, metric, cutoffs)

@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import io
 import pickle
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.forecasting.worlds import DAILY, PERIODS, START, calm, shape_of, world
 
-from shelfwise.domain.calendar import Frequency
-from shelfwise.domain.errors import ParameterError
-from shelfwise.domain.panel import Panel
+from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.paths import Dependence
-from shelfwise.forecasting import coherence
 from shelfwise.forecasting.catalog import MODELS
-from shelfwise.forecasting.coherence import LARGEST, Coherent, Correction
+from shelfwise.forecasting.coherence import Coherent
+from shelfwise.forecasting.correction import LARGEST
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.naive import SeasonalNaive
 from shelfwise.forecasting.models.theta import Theta
-from shelfwise.forecasting.models.trees import Trees
+from shelfwise.forecasting.shared_shocks import LARGEST_SHARE
 
-DAILY = Frequency.parse("1d")
-START, PERIODS, HORIZON = "2021-04-01", 620, 28  # to 11 December: the peak begins before the origin and goes on
-WEEK = np.array([0.8, 0.8, 0.9, 1.0, 1.1, 1.5, 0.9])
-
-
-def shape_of(days):
-    ordinals = DAILY.ordinal(START) + days
-    return WEEK[DAILY.weekday(ordinals)] * (1.0 + 1.2 * np.cos(2 * np.pi * (DAILY.year_fraction(ordinals) - 0.98)) ** 4)
-
-
-def world(n=60, rate=0.6, periods=PERIODS, seed=1, factor=1.0, freq="1d", **given):
-    """Slow sellers of two stores under one calendar; the peak of the year hardly shows in any one of them."""
-    days = np.arange(periods)
-    rng = np.random.default_rng(seed)
-    shape = shape_of(days) if freq == "1d" else np.ones(periods)
-    values = rng.poisson(rate * rng.gamma(4.0, 0.25, (n, 1)) * shape * factor).astype(float)
-    table = {"unique_id": [f"p{i:03}" for i in range(n)], "store": [f"s{i % 2}" for i in range(n)]}
-    return Panel.from_wide(values, start=START, freq=freq, series=table, hierarchy=("store",), **given)
+HORIZON = 28
 
 
 @pytest.fixture(scope="module")
@@ -105,22 +86,6 @@ def test_a_full_correction_meets_what_the_totals_expect(panel):
     full = Coherent(Theta(), strength=1.0).fit(panel)
     half = Coherent(Theta(), strength=0.5).fit(panel)
     np.testing.assert_allclose(half.correction.factors**2, full.correction.factors)
-
-
-def calm(periods=PERIODS):
-    """Return factors [periods] that take the peak out of the world."""
-    days = np.arange(periods)
-    return WEEK[DAILY.weekday(DAILY.ordinal(START) + days)] / shape_of(days)
-
-
-def test_a_correction_that_does_not_pay_is_left_out():
-    days = np.arange(PERIODS)
-    once = np.where((days > 195) & (days < 255), 10.0, 1.0)  # October and November of the first year alone
-    panel = world(rate=2.0, factor=calm() * once)
-    found = Coherent(Theta()).fit(panel)
-    np.testing.assert_array_equal(found.correction.factors, 1.0)
-    taken = Coherent(Theta(), strength=1.0).fit(panel).correction.factors
-    assert not np.allclose(taken, 1.0)
 
 
 # --------------------------------------------------------------------- sameness
@@ -189,34 +154,6 @@ def test_nothing_after_the_cutoff_matters(panel):
 # ------------------------------------------------------------- where and when
 
 
-def correction():
-    factors = np.array([[1.1, 1.2, 1.3, 0.0], [0.9, 0.8, 0.7, 0.0]])
-    closes = np.array([False, False, False, True, False, False, True])
-    return Correction(coherence.Chains((("store",),)), ("s0", "s1"), 100, factors, closes)
-
-
-def at(starts, horizon, stores):
-    ahead = Theta().fit(world(4)).predict(world(4), horizon)
-    table = ahead.series.head(len(starts)).with_columns(store=np.array(stores))
-    return correction().at(replace(ahead.select(range(len(starts))), series=table, starts=np.array(starts)))
-
-
-def test_periods_that_have_passed_take_the_later_factors():
-    np.testing.assert_allclose(at([100, 101], 2, ["s0", "s1"]), [[1.1, 1.2], [0.8, 0.7]])
-
-
-def test_periods_before_the_correction_are_not_corrected():
-    np.testing.assert_allclose(at([98, 99], 3, ["s0", "s1"]), [[1.0, 1.0, 1.1], [1.0, 0.9, 0.8]])
-
-
-def test_beyond_what_is_laid_out_the_mean_of_the_last_open_days_holds():
-    np.testing.assert_allclose(at([103, 120], 3, ["s0", "s1"]), [[0.0, 1.2, 1.2], [0.8, 0.8, 0.8]])
-
-
-def test_the_shop_is_closed_whatever_the_cell_and_beyond_the_factors_too():
-    np.testing.assert_allclose(at([105, 103], 3, ["s0", "new"]), [[1.2, 0.0, 1.2], [0.0, 1.0, 1.0]])
-
-
 def test_a_holiday_beyond_the_correction_is_forecast_at_nothing():
     days = np.arange(900)
     dates = np.datetime64(START) + days
@@ -229,10 +166,6 @@ def test_a_holiday_beyond_the_correction_is_forecast_at_nothing():
     place = DAILY.ordinal("2023-12-25") - DAILY.ordinal("2023-06-01")
     assert not found[:, place].any()
     assert (found[:, [place - 1, place + 1]] > 0).all()
-
-
-def test_a_cell_never_seen_is_not_corrected():
-    np.testing.assert_allclose(at([100, 100], 2, ["new", "s0"]), [[1.0, 1.0], [1.1, 1.2]])
 
 
 def test_new_sales_are_forecast_with_the_factors_of_their_own_days(predictor, theta, panel):
@@ -348,37 +281,6 @@ def test_paths_that_a_model_drew_itself_are_not_changed(panel):
     np.testing.assert_array_equal(made.predict(panel, 7, n_paths=30).paths, plain.paths)
 
 
-def test_a_judge_that_draws_its_paths_leaves_the_choice_to_the_levels(panel):
-    made = Coherent(Theta(), judged=SeasonalNaive()).fit(panel)
-    assert made.correction is not None
-    assert np.isfinite(made.predict(panel, 7).mean()).all()
-
-
-def test_a_judge_that_cannot_be_fitted_costs_no_forecast(panel, monkeypatch):
-    monkeypatch.setitem(sys.modules, "lightgbm", None)
-    made = Coherent(Theta(), judged=Trees()).fit(panel)
-    assert np.isfinite(made.predict(panel, 7).mean()).all()
-
-
-def test_a_store_that_was_never_recorded_costs_no_forecast(monkeypatch):
-    panel = world(rate=3.0)
-    values = panel.window(PERIODS).copy()
-    values[1::2, :-30] = np.nan
-    values[1::2, 0] = 1.0
-    given = replace(panel, values=values.reshape(-1))
-    for cells in (coherence.JUDGED_CELLS, 0):
-        monkeypatch.setattr(coherence, "JUDGED_CELLS", cells)
-        made = Coherent(Theta()).fit(replace(given))
-        assert np.isfinite(made.predict(given, 7).mean()).all()
-
-
-def test_large_panels_are_judged_by_their_levels(panel, monkeypatch):
-    monkeypatch.setattr(coherence, "JUDGED_CELLS", 0)
-    made = Coherent(Theta()).fit(replace(panel))
-    assert made.correction is not None
-    assert np.isfinite(made.predict(panel, 7).mean()).all()
-
-
 # ------------------------------------------------------------------------ bands
 
 
@@ -418,7 +320,7 @@ def test_a_world_without_shared_shocks_has_hardly_any():
     quiet = Coherent(Theta()).fit(world(rate=2.0, factor=calm())).dependence
     loud = Coherent(Theta()).fit(shocked(0)).dependence
     assert quiet.world + quiet.group < 0.35 * (loud.world + loud.group)
-    assert sum(loud.shares.values()) <= coherence.LARGEST_SHARE + 1e-9
+    assert sum(loud.shares.values()) <= LARGEST_SHARE + 1e-9
     assert loud.columns == ("store",)
 
 
@@ -444,3 +346,8 @@ def test_components_multiply_to_the_mean():
     found = made.components(panel, 9)
     assert "aggregates" in found
     np.testing.assert_allclose(np.prod(list(found.values()), axis=0), made.predict(panel, 9).mean(), rtol=1e-6)
+
+
+def test_a_model_that_does_not_say_what_it_is_made_of_is_named_when_asked(predictor, panel):
+    with pytest.raises(ModelError, match="theta does not say what its forecasts are made of"):
+        predictor.components(panel, 9)

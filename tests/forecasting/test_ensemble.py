@@ -14,7 +14,7 @@ from shelfwise.domain.forecast import DEFAULT_LEVELS, Forecast
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.demand_classes import CLASSES
-from shelfwise.forecasting.ensemble import OTHER_MODELS, Ensemble, rehearsed_without_a_year
+from shelfwise.forecasting.ensemble import OTHER_MODELS, Ensemble
 from shelfwise.forecasting.metrics import coverage, wql
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.naive import SeasonalNaive
@@ -164,6 +164,35 @@ class Failing:
         return self
 
 
+@dataclass(frozen=True)
+class Stopped(SeasonalNaive):
+    """Seasonal naive that is stopped by ``by`` while it is fitted, or asked about more than no series."""
+
+    by: type[BaseException] = MemoryError
+    at: str = "fit"
+
+    def fit(self, panel):
+        if self.at == "fit":
+            raise self.by
+        return self
+
+    def predict(self, panel, horizon, *, n_paths=200, seed=0):
+        if panel.n_series:
+            raise self.by
+        return SeasonalNaive().fit(panel).predict(panel, horizon)
+
+
+@pytest.mark.parametrize("by", [MemoryError, KeyboardInterrupt])
+def test_an_interruption_and_a_full_memory_are_no_fault_of_a_member(by):
+    panel = flat_panel()
+    for at in ("fit", "asking"):
+        with pytest.raises(by):
+            Ensemble(members=(BaseLevel(), Stopped(by=by, at=at))).fit(panel)
+    alone = Ensemble(members=(Stopped(by=by, at="asking"),)).fit(panel)  # one member is not rehearsed
+    with pytest.raises(by):
+        alone.predict(panel, AHEAD)
+
+
 def flat_panel(unlucky=()):
     values = np.random.default_rng(0).poisson(5.0, (30, 90)).astype(float)
     values[:, -1] = 5.0
@@ -296,17 +325,3 @@ def test_a_blend_of_paths_and_marginals_is_a_compact_forecast(held_out):
     forecast = predictor.predict(past, AHEAD)
     assert isinstance(forecast.marginals, Marginals)
     assert forecast.dependence == predictor.plan.dependence
-
-
-def test_members_that_know_no_year_carry_nothing_where_the_rehearsal_knew_none():
-    def weeks(n):
-        wave = 20 * (1 + 0.5 * np.sin(np.arange(n) * 2 * np.pi / 52))
-        values = np.random.default_rng(0).poisson(np.tile(wave, (40, 1))).astype(float)
-        return Panel.from_wide(values, start="2024-01-01", freq="1w")
-
-    assert rehearsed_without_a_year(weeks(70))
-    assert not rehearsed_without_a_year(weeks(160))
-    weights = Ensemble().fit(weeks(70)).weights
-    following = weights.filter(pl.col("member").is_in(["theta", "seasonal_naive"]))["weight"]
-    assert len(following)
-    assert following.sum() == 0

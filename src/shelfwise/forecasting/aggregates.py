@@ -334,20 +334,17 @@ def _sums(panel: Panel, nodes: Nodes, first: int, end: int) -> tuple[Floats, Fla
     for low in range(0, len(order), ROWS_AT_ONCE):
         rows = order[low : low + ROWS_AT_ONCE]
         block = bare.select(rows)
-        length = int(end - block.starts.min()) if not whole else periods
-        ends_together = bool((block.ends == end).all())
-        if ends_together:
-            values, usable = block.window(periods), None if whole else block.available_window(periods)
-        else:
-            longest = max(periods, length)
-            values, usable = _aligned(block, first, end, longest)
         mine = code[rows]
         edges = np.flatnonzero(np.r_[True, mine[1:] != mine[:-1]])
         if whole:
-            sold = np.fmax(values, 0.0)  # NaN only before a series begins
+            sold = np.fmax(block.window(periods), 0.0)  # NaN only before a series begins
             top[mine[edges]] += np.add.reduceat(sold, edges, axis=0, dtype=np.float64)
             continue
-        assert usable is not None  # noqa: S101 - only a whole panel has none
+        if (block.ends == end).all():
+            values, usable = block.window(periods), block.available_window(periods)
+        else:
+            longest = int(max(periods, end - block.starts.min()))
+            values, usable = _aligned(block, first, end, longest)
         if "open" in block.known_future:
             opened = block.known_future["open"].at(np.full(len(rows), first, dtype=np.int64), periods)
             usable = usable & ~(opened <= 0)

@@ -267,7 +267,9 @@ def _scored(
         forecast.paths.sum()  # drawn here, so that drawing is in the time
         seconds = time.perf_counter() - started
         return part_of(name, asked, forecast, window.past.freq.season, seconds)
-    except Exception as error:  # the others' scores stand; an interruption is none of these and goes on up
+    except Exception as error:
+        # Models wrap libraries that raise what they like, and the others' scores stand whatever it is: out of memory,
+        # too, is told as this model's failure at this cutoff. An interruption is no Exception and goes on up.
         ours = isinstance(error, ShelfwiseError)
         return Failure(name, window.cutoff, str(error) if ours else f"{type(error).__name__}: {error}")
 

@@ -6,7 +6,7 @@ the panel it is handed, so new sales need no new fit.
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,15 @@ class Predictor(Protocol):
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything fitted as named arrays, from which `Estimator.restore` makes the same predictor."""
+        ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """A predictor that says what its means are made of."""
+
+    def components(self, panel: Panel, horizon: int) -> dict[str, Floats]:
+        """Return factors [N, H] whose product is the mean; ``level`` is in units."""
         ...
 
 

@@ -9,10 +9,10 @@ and where none does for a series, its own past does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, cast
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,28 +23,17 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
-from shelfwise.domain.paths import Dependence
-from shelfwise.forecasting.blending import blend, choose_weights, member_errors, rows_of
+from shelfwise.forecasting.blending import blend
 from shelfwise.forecasting.censoring import bounded
-from shelfwise.forecasting.conformal import agreed_factor, relative_noise, widened
-from shelfwise.forecasting.contract import Estimator, Predictor, check_horizon
+from shelfwise.forecasting.conformal import widened
+from shelfwise.forecasting.contract import Composed, Estimator, Predictor, check_horizon
 from shelfwise.forecasting.demand_classes import CLASSES, classes_of
-from shelfwise.forecasting.held_out import YEAR_TOLD, Held, dependence_of, reference_horizon
-from shelfwise.forecasting.level_season import DEFAULT_LEVEL_SHARE, Fitted
-from shelfwise.forecasting.models.base_level import BaseLevel
+from shelfwise.forecasting.ensemble_plan import Plan, part_of_steps, rehearsed_without_a_year
+from shelfwise.forecasting.models.base_level import BaseLevel, BaseLevelPredictor
 from shelfwise.forecasting.models.naive import SeasonalNaive
 from shelfwise.forecasting.models.theta import Theta
-from shelfwise.forecasting.models.trees import Trees
-from shelfwise.forecasting.rehearsal import (
-    Rehearsal,
-    backs_of,
-    fit_ahead,
-    fit_all,
-    moments_of,
-    reason_of,
-    rehearse,
-    unsound,
-)
+from shelfwise.forecasting.models.trees import Trees, TreesPredictor
+from shelfwise.forecasting.rehearsal import Rehearsal, fit_ahead, fit_all, moments_of, reason_of, rehearse, unsound
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
@@ -165,161 +154,6 @@ class Ensemble:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What was chosen on the rehearsal.
-
-    Parameters
-    ----------
-    names
-        Members that answered in it.
-    shares
-        [classes, M] weights, each row summing to 1.
-    parts
-        [C] last step of each part of the horizon; the last part goes on beyond.
-    factors
-        [classes, C] on the noise.
-    dependence
-        Of the blend's errors over time and between series.
-    errors
-        [classes, M, 2] weighted quantile loss and scaled loss of each member by itself, NaN where not measured.
-    rows
-        [classes] rows (a series at a cutoff) behind them.
-    """
-
-    names: tuple[str, ...]
-    shares: Floats
-    parts: Integers
-    factors: Floats
-    dependence: Dependence
-    errors: Floats
-    rows: Integers
-
-    @classmethod
-    def alone(cls, names: Sequence[str]) -> Plan:
-        """Return the plan without a rehearsal: the first member answers for all."""
-        shares = np.zeros((len(CLASSES), len(names)))
-        shares[:, 0] = 1.0
-        return cls(
-            names=tuple(names),
-            shares=shares,
-            parts=np.array([1], dtype=np.int64),
-            factors=np.ones((len(CLASSES), 1)),
-            dependence=Dependence(0.0, DEFAULT_LEVEL_SHARE),
-            errors=np.full((len(CLASSES), len(names), 2), np.nan),
-            rows=np.zeros(len(CLASSES), dtype=np.int64),
-        )
-
-    @classmethod
-    def of(cls, rehearsal: Rehearsal) -> Plan:
-        """Return weights, then noise, then dependence, each chosen on the blend that those before it make."""
-        outcomes = rehearsal.outcomes
-        shares = choose_weights(rehearsal, len(CLASSES))
-        mean, variance = blend(rehearsal.mean, rehearsal.variance, rows_of(outcomes, shares))
-        parts = parts_of(rehearsal.horizon)
-        reference = (rehearsal.mean[0], rehearsal.variance[0])
-        relative = relative_noise((mean, variance), reference, outcomes, len(CLASSES), parts)
-        step = part_of_steps(parts, rehearsal.horizon)
-        variance = widened(mean, variance, relative[outcomes.classes][:, step], outcomes.is_count)
-        agreed = agreed_factor(mean, variance, outcomes)
-        variance = widened(mean, variance, agreed, outcomes.is_count)
-        return cls(
-            names=rehearsal.names,
-            shares=shares,
-            parts=parts,
-            factors=relative * agreed,
-            dependence=_dependence(mean, variance, rehearsal),
-            errors=member_errors(rehearsal, len(CLASSES)),
-            rows=np.bincount(outcomes.classes, minlength=len(CLASSES)).astype(np.int64),
-        )
-
-    def among(self, names: Sequence[str]) -> Plan:
-        """Return the plan with all weight on ``names``, in their proportions; without any of them, as it is."""
-        kept = np.array([name in names for name in self.names])
-        if not kept.any():
-            return self
-        shares = np.where(kept, self.shares, 0.0)
-        lost = shares.sum(axis=1) <= 0
-        shares[lost, int(np.argmax(kept))] = 1.0
-        return replace(self, shares=shares / shares.sum(axis=1, keepdims=True))
-
-    def to_header(self) -> dict[str, Any]:
-        """Return what fits into JSON."""
-        return {"names": self.names, "dependence": asdict(self.dependence)}
-
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the rest."""
-        return {name: getattr(self, name) for name in _PLAN_ARRAYS}
-
-    @classmethod
-    def from_arrays(cls, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Plan:
-        """Return the plan that `to_header` and `to_arrays` described."""
-        dependence: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in header["dependence"].items()
-        }
-        return cls(
-            names=tuple(header["names"]),
-            dependence=Dependence(**dependence),
-            **{name: arrays[name] for name in _PLAN_ARRAYS},
-        )
-
-
-_PLAN_ARRAYS: Final = ("shares", "parts", "factors", "errors", "rows")
-
-
-def rehearsed_without_a_year(panel: Panel) -> bool:
-    """Return whether the past that members are rehearsed on is too short to tell the shape of a year.
-
-    What rises towards a season and falls after it looks like a trend there: members that follow trends, or repeat what
-    was last, win a rehearsal held on the way up and lose what comes after. That holds for weeks and months, whose
-    rehearsal spans a good part of a year.
-    """
-    if panel.freq.unit not in ("w", "mo") or not panel.n_series:
-        return False
-    longest = int(panel.lengths.max(initial=0))
-    backs = backs_of(longest, reference_horizon(panel))
-    return bool(backs) and longest - backs[0] < YEAR_TOLD * panel.freq.periods_per_year
-
-
-def parts_of(horizon: int) -> Integers:
-    """Return the last step of the early, middle and late part of a horizon.
-
-    >>> parts_of(28).tolist(), parts_of(1).tolist()
-    ([7, 14, 28], [1])
-    """
-    return np.unique(np.maximum(1, np.array([horizon // 4, horizon // 2, horizon]))).astype(np.int64)
-
-
-def part_of_steps(parts: Integers, horizon: int) -> Integers:
-    """Return the part [H] that each step of a horizon belongs to."""
-    found: Integers = np.minimum(np.searchsorted(parts, np.arange(1, horizon + 1)), len(parts) - 1)
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Rehearsed:
-    """One cutoff's blend beside what came, in the form that `held_out.dependence_of` reads."""
-
-    mean: Floats
-    variance: Floats
-    actual: Floats
-    scored: npt.NDArray[np.bool_]
-    is_count: bool
-
-    def under(self, _tuned: object) -> tuple[Floats, Floats]:
-        return self.mean, self.variance
-
-
-def _dependence(mean: Floats, variance: Floats, rehearsal: Rehearsal) -> Dependence:
-    outcomes = rehearsal.outcomes
-    held = []
-    for window in range(outcomes.n_windows):
-        rows = outcomes.windows == window
-        one = outcomes.only(rows)
-        held.append(_Rehearsed(mean[rows], variance[rows], one.actual, one.scored, one.is_count))
-    return dependence_of(cast(list[Held], held), cast(Fitted, held[0]))  # it asks them for moments and outcomes alone
-
-
-@dataclass(frozen=True, eq=False)
 class EnsemblePredictor:
     """The ensemble, fitted.
 
@@ -363,13 +197,11 @@ class EnsemblePredictor:
         the blend makes of it. Where that member expects nothing, ``level`` is the blend's mean and the rest is 1.
         """
         mean = self._moments(panel, check_horizon(horizon))[0]
-        explaining = [self.members[name] for name in ("trees", "base_level") if name in self.members]
-        explaining += [member for member in self.members.values() if hasattr(member, "components")]
+        first = [self.members[name] for name in ("trees", "base_level") if name in self.members]
+        explaining = [member for member in (*first, *self.members.values()) if isinstance(member, Composed)]
         if not explaining:
             return {"level": mean}
-        factors: dict[str, Floats] = {
-            k: v.copy() for k, v in cast(Any, explaining[0]).components(panel, horizon).items()
-        }
+        factors = {name: values.copy() for name, values in explaining[0].components(panel, horizon).items()}
         product = np.ones(mean.shape)
         for values in factors.values():
             product = product * values
@@ -439,9 +271,9 @@ class EnsemblePredictor:
         """Return mean and variance [N, H] of the blend, and what a reader must know of it."""
         if panel.freq != self.freq:
             raise ModelError(f"fitted on periods of {self.freq}, asked for {panel.freq}; fit on such a panel")
-        shapes = [f for m in self.members.values() if isinstance(f := getattr(m, "fitted", None), Fitted)]
-        if shapes:  # all members read what sold out alike, as they did when they were weighed
-            panel = bounded(panel, shapes[0])
+        shaped = [m for m in self.members.values() if isinstance(m, BaseLevelPredictor | TreesPredictor)]
+        if shaped:  # all members read what sold out alike, as they did when they were weighed
+            panel = bounded(panel, shaped[0].fitted)
         told = _Told()
         working = {name: member for name, member in self.members.items() if told.works(name, member, panel, horizon)}
         mean, variance = np.empty((panel.n_series, horizon)), np.empty((panel.n_series, horizon))
@@ -494,7 +326,7 @@ class EnsemblePredictor:
         """Return the moments with nothing on periods that a member which knows the calendar takes for closed."""
         closed = np.zeros(mean.shape, dtype=np.bool_)
         for member, name in enumerate(self.plan.names):
-            if name in self.members and hasattr(self.members[name], "components"):
+            if isinstance(self.members.get(name), Composed):
                 closed |= (means[member] <= 0) & (wanted[member] > 0)[:, None]
         return np.where(closed, 0.0, mean), np.where(closed, 0.0, variance)
 
@@ -512,7 +344,9 @@ class _Told:
         """Return whether a member answers at all, asked about no series: a missing library shows here."""
         try:
             said = member.predict(panel.select([]), horizon).provenance.notes
-        except Exception as error:  # whatever a library raises: the others answer without it
+        except MemoryError:
+            raise
+        except Exception as error:  # members wrap libraries that raise what they like: see `rehearsal`
             self.failed[name] = reason_of(error)
             return False
         self.said[name] = list(said)
@@ -522,7 +356,9 @@ class _Told:
         """Return mean and variance [n, H], NaN for series it fails at: halves are asked until those are found."""
         try:
             return moments_of(member, panel, horizon)
-        except Exception as error:  # one series must not take the others' forecasts with it
+        except MemoryError:
+            raise
+        except Exception as error:  # the same, and one series must not take the others' forecasts with it
             if panel.n_series == 1:
                 self.failed.setdefault(name, reason_of(error))
                 nothing = np.full((1, horizon), np.nan)

@@ -30,7 +30,7 @@ import polars as pl
 from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.frames import CONTRIBUTIONS
 from shelfwise.domain.panel import Panel
-from shelfwise.forecasting.contract import Predictor, check_horizon
+from shelfwise.forecasting.contract import Composed, Predictor, check_horizon
 from shelfwise.forecasting.features import FeatureNames
 from shelfwise.forecasting.level_season import Fitted, decompose, iterate_blocks
 from shelfwise.forecasting.usual import Driver, as_usual, drivers_of
@@ -85,15 +85,6 @@ _FEATURES: Final = {
 }  # fmt: skip
 _OF_COVARIATES: Final = (" over usual", " over latest", " over highest", " before", " next")  # how such features end
 _RECENT: Final = ("mean ", "share of periods with sales", "largest period over level")  # how such features begin
-
-
-@runtime_checkable
-class Composed(Protocol):
-    """A predictor that says what its means are made of."""
-
-    def components(self, panel: Panel, horizon: int) -> dict[str, Floats]:
-        """Return factors [N, H] whose product is the mean; ``level`` is in units."""
-        ...
 
 
 @runtime_checkable

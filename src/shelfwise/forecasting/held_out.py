@@ -7,6 +7,7 @@ nothing of a window is known to what is judged on it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -111,7 +112,7 @@ def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, calendars: 
         mix=chosen.mix,
         class_edges=chosen.class_edges,
         widths=chosen.widths,
-        dependence=dependence_of(best[2], chosen),
+        dependence=dependence_of([h.outcome(chosen) for h in best[2]], is_count=chosen.is_count),
     )
 
 
@@ -158,6 +159,16 @@ def cells_after(panel: Panel, starts: Integers, length: int) -> tuple[Floats, np
 
 
 @dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a model said of a past window, in units and units squared, beside what came; all [n, H]."""
+
+    mean: Floats
+    variance: Floats
+    actual: Floats
+    scored: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Held:
     """Forecast parts of a block at a past cutoff, beside what came."""
 
@@ -177,6 +188,10 @@ class Held:
             widths=tuned.widths,
         )
         return moments_of(self.parts, mine, self.factor)
+
+    def outcome(self, tuned: Fitted) -> Outcome:
+        """Return what is said with the mix and widths of ``tuned``, beside what came."""
+        return Outcome(*self.under(tuned), self.actual, self.scored)
 
 
 def _tune(held: list[Held], start: Fitted) -> Fitted:
@@ -283,7 +298,7 @@ def loss_of(held: list[Held], tuned: Fitted) -> float:
     return total / max(units, 1e-9)
 
 
-def dependence_of(held: list[Held], tuned: Fitted) -> Dependence:
+def dependence_of(outcomes: Sequence[Outcome], *, is_count: bool) -> Dependence:
     """Return how errors hang together: over one series' horizon (level) and between series in a period (world).
 
     ``world`` is the mean product of two series' standardised errors in a period, errors beyond four deviations cut to
@@ -291,24 +306,22 @@ def dependence_of(held: list[Held], tuned: Fitted) -> Dependence:
     it is the totals that orders are made on.
     """
     top = pairs = 0.0
-    for h in held:
-        mean, variance = h.under(tuned)
-        error = (h.actual - mean) / np.sqrt(np.maximum(variance, 1e-9))
-        here = h.scored & (mean > 1e-6)
+    for one in outcomes:
+        error = (one.actual - one.mean) / np.sqrt(np.maximum(one.variance, 1e-9))
+        here = one.scored & (one.mean > 1e-6)
         z = np.where(here, np.clip(np.nan_to_num(error), -4.0, 4.0), 0.0)
         count = here.sum(axis=0).astype(np.float64)
         top += float((z.sum(axis=0) ** 2 - (z * z).sum(axis=0)).sum())
         pairs += float((count * (count - 1.0)).sum())
     world = float(np.clip(top / pairs, 0.0, 0.4)) if pairs > 500 else 0.0
     losses = np.zeros(len(SHARES))
-    for h in held:
-        rows = _some(np.flatnonzero(2 * h.scored.sum(axis=1) >= h.scored.shape[1]), TOTAL_ROWS // len(held))
+    for one in outcomes:
+        rows = _some(np.flatnonzero(2 * one.scored.sum(axis=1) >= one.scored.shape[1]), TOTAL_ROWS // len(outcomes))
         if not len(rows):
             continue
-        mean, variance = h.under(tuned)
-        marginals = Marginals(mean[rows], variance[rows], tuned.is_count)
-        cells = h.scored[rows]  # what was closed or hidden counts on neither side
-        total = np.where(cells, h.actual[rows], 0.0).sum(axis=1)
+        marginals = Marginals(one.mean[rows], one.variance[rows], is_count)
+        cells = one.scored[rows]  # what was closed or hidden counts on neither side
+        total = np.where(cells, one.actual[rows], 0.0).sum(axis=1)
         for i, share in enumerate(SHARES):
             share = min(share, 1.0 - world)
             paths = draw_paths(marginals, Dependence(world, share), [str(row) for row in rows], 64, 0)

@@ -2,6 +2,10 @@
 
 A predictor reads its history from the panel it is handed, so one early fit serves all cutoffs, and nothing of what came
 after a cutoff is in its answer. A member that fails, gives no finite number or explodes is left out, with the reason.
+
+Members wrap libraries that raise whatever they like, from ``ValueError`` to classes of their own, so any ``Exception``
+of theirs counts as a failure that is told. Two things go on up: an interruption (``KeyboardInterrupt`` is none), and
+``MemoryError``, which is the machine's fault: a forecast must not depend on how much memory was free.
 """
 
 from __future__ import annotations
@@ -106,6 +110,8 @@ def rehearse(panel: Panel, members: Sequence[Estimator], sample: int) -> Rehears
             bad = np.concatenate([unsound(*answer, past) for answer, past in zip(answers, pasts, strict=True)])
             if bad.mean() > FEW:
                 raise ModelError(f"{bad.mean():.0%} of its forecasts exploded or were no finite numbers")
+        except MemoryError:
+            raise
         except Exception as error:  # whatever a library raises: the others answer without it
             failures[member.name] = reason_of(error)
             continue
@@ -173,7 +179,7 @@ def fit_ahead(members: Sequence[Estimator], panel: Panel) -> dict[str, Predictor
     found: dict[str, Predictor] = {}
     for member in members:
         if isinstance(member, Trees):
-            with suppress(Exception):  # told by `fit_all`
+            with suppress(Exception):  # `fit_all` fits it again, and tells or raises what it meets
                 found[member.name] = member.fit(panel)
     return found
 
@@ -193,6 +199,8 @@ def fit_all(
         try:
             known = ready.get(member.name) or _base_inside(member, members, fitted)
             fitted[member.name] = known or member.fit(panel)
+        except MemoryError:
+            raise
         except Exception as error:  # whatever a library raises: the others answer without it
             failures[member.name] = reason_of(error)
     return [(member, fitted[member.name]) for member in members if member.name in fitted]

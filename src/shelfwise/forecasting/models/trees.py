@@ -378,7 +378,8 @@ class _Learner:
             if best is None or loss < best[0] * WORTH_IT:
                 best = (loss, trust, tuned, scaled)
         assert best is not None  # noqa: S101 - TRUSTS is not empty
-        return best[1], replace(best[2], dependence=dependence_of(best[3], best[2]))
+        outcomes = [h.outcome(best[2]) for h in best[3]]
+        return best[1], replace(best[2], dependence=dependence_of(outcomes, is_count=best[2].is_count))
 
 
 @dataclass(frozen=True, eq=False)
