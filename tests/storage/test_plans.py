@@ -1,4 +1,4 @@
-"""Recommendations, the planner's decisions and overrides: kept, never overwritten."""
+"""Recommendations and the planner's decisions: kept, never overwritten."""
 
 from __future__ import annotations
 
@@ -182,48 +182,3 @@ def test_a_decision_without_what_it_needs_is_refused(
 def test_a_decision_on_nothing_is_answered(database: Database) -> None:
     with database.write() as connection, pytest.raises(NotFound, match="no recommendation 5"):
         plans.decide(connection, 5, "approve", **WHO)
-
-
-def test_overrides_hold_from_their_first_day_to_their_last_until_reverted(database: Database) -> None:
-    common = {"reason": "trade fair", "created_by": "Mia", "created_at": NOW}
-    with database.write() as connection:
-        always = plans.add_override(
-            connection, setting="service_level", value=0.98, scope_kind="shop", scope=None, **common
-        )
-        fair = plans.add_override(
-            connection,
-            setting="uplift",
-            value={"percent": 20},
-            scope_kind="product",
-            scope="tea",
-            starts_on=date(2026, 3, 1),
-            expires_on=date(2026, 3, 5),
-            **common,
-        )
-
-        def active(day: str) -> list[int]:
-            return [override.id for override in plans.active_overrides(connection, date.fromisoformat(day))]
-
-        assert active("2026-02-28") == active("2026-03-06") == [always]
-        assert active("2026-03-01") == active("2026-03-05") == [always, fair]
-        plans.revert_override(connection, always, reverted_by="Ben", reverted_at=NOW)
-        assert active("2026-03-05") == [fair]
-        first, second = plans.all_overrides(connection)
-        assert (first.reverted_by, first.scope, second.value, second.scope) == ("Ben", None, {"percent": 20}, "tea")
-        with pytest.raises(ConflictError, match="reverted by Ben already"):
-            plans.revert_override(connection, always, reverted_by="Mia", reverted_at=NOW)
-        with pytest.raises(NotFound, match="no override 77"):
-            plans.revert_override(connection, 77, reverted_by="Mia", reverted_at=NOW)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"reason": ""}, "needs a reason"),
-        ({"starts_on": date(2026, 2, 2), "expires_on": date(2026, 2, 1)}, "cannot expire on 2026-02-01"),
-    ],
-)
-def test_an_override_must_make_sense(database: Database, given: dict[str, object], words: str) -> None:
-    whole = {"setting": "s", "value": 1, "scope_kind": "shop", "scope": None, "reason": "r"} | given
-    with database.write() as connection, pytest.raises(ParameterError, match=words):
-        plans.add_override(connection, created_by="Mia", created_at=NOW, **whole)

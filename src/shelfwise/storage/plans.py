@@ -1,4 +1,4 @@
-"""Plan runs, what they recommend, what the planner decided, and the planner's overrides.
+"""Plan runs, what they recommend, and what the planner decided.
 
 Decisions are only ever added. A recommendation starts as *proposed*; `decide` moves it:
 
@@ -67,24 +67,6 @@ class Standing:
     status: str = "proposed"
     quantity: float | None = None
     last: Decision | None = None
-
-
-@dataclass(frozen=True)
-class Override:
-    """A person's word against the plan: ``setting`` (for example ``service_level``) is ``value`` within its scope."""
-
-    id: int
-    setting: str
-    value: Any
-    scope_kind: str
-    scope: str | None
-    reason: str
-    starts_on: date | None
-    expires_on: date | None
-    created_by: str
-    created_at: datetime
-    reverted_by: str | None
-    reverted_at: datetime | None
 
 
 def save_run(
@@ -289,76 +271,6 @@ def snoozed(connection: Connection, as_of: date) -> pl.DataFrame:
     return frame.group_by("product", "warehouse").agg(pl.col("snoozed_until").max()).sort("product", "warehouse")
 
 
-def add_override(
-    connection: Connection,
-    *,
-    setting: str,
-    value: Any,
-    scope_kind: str,
-    scope: str | None,
-    reason: str,
-    created_by: str,
-    created_at: datetime,
-    starts_on: date | None = None,
-    expires_on: date | None = None,
-) -> int:
-    """Keep an override and return its number.
-
-    Parameters
-    ----------
-    value
-        Anything JSON can hold.
-    scope_kind, scope
-        What it applies to, for example ``product`` and its code; scope None for all of the shop.
-    starts_on, expires_on
-        First and last day, both included; None for no limit.
-    """
-    if not reason.strip():
-        raise ParameterError("an override needs a reason; say why, the next reader will ask")
-    if starts_on and expires_on and expires_on < starts_on:
-        raise ParameterError(f"an override cannot expire on {expires_on}, before it starts on {starts_on}")
-    values = {
-        "setting": setting,
-        "value": value,
-        "scope_kind": scope_kind,
-        "scope": scope or "",
-        "reason": reason,
-        "starts_on": starts_on,
-        "expires_on": expires_on,
-        "created_by": created_by,
-        "created_at": created_at,
-    }
-    return insert_one(connection, tables.overrides, values)
-
-
-def revert_override(connection: Connection, override_id: int, *, reverted_by: str, reverted_at: datetime) -> None:
-    """End an override; it stays in the history."""
-    t = tables.overrides
-    row = connection.execute(select(t).where(t.c.id == override_id)).first()
-    if row is None:
-        raise NotFound(f"there is no override {override_id}; list them to see their numbers")
-    if row.reverted_at is not None:
-        raise ConflictError(f"override {override_id} was reverted by {row.reverted_by} already")
-    connection.execute(update(t).where(t.c.id == override_id).values(reverted_by=reverted_by, reverted_at=reverted_at))
-
-
-def active_overrides(connection: Connection, as_of: date) -> list[Override]:
-    """Return the overrides that hold on that day, the oldest first: of two that clash the later one holds."""
-    t = tables.overrides
-    query = select(t).where(
-        t.c.reverted_at.is_(None),
-        t.c.starts_on.is_(None) | (t.c.starts_on <= as_of),
-        t.c.expires_on.is_(None) | (t.c.expires_on >= as_of),
-    )
-    return [_override(row) for row in connection.execute(query.order_by(t.c.id))]
-
-
-def all_overrides(connection: Connection) -> list[Override]:
-    """Return all overrides ever made, the oldest first."""
-    t = tables.overrides
-    return [_override(row) for row in connection.execute(select(t).order_by(t.c.id))]
-
-
 def _standing(past: Iterable[Decision]) -> Standing:
     states = [Standing()]
     for decision in past:
@@ -416,7 +328,3 @@ def _latest_run_id(connection: Connection) -> int | None:
 
 def _decision(row: Row[*tuple[Any, ...]]) -> Decision:
     return Decision(row.action, row.quantity, row.reason, row.snoozed_until, row.decided_by, row.decided_at)
-
-
-def _override(row: Row[*tuple[Any, ...]]) -> Override:
-    return Override(**{**row._mapping, "scope": row.scope or None})
