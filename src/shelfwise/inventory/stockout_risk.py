@@ -8,6 +8,10 @@ of period h is::
     lost[s, h] = max(y[s, h] - available, 0)      units
     x[s, h] = max(available - y[s, h], 0)         units
 
+The same walk gives the time of the first stockout: its chance by period, its median, and the hazard, the chance to run
+out in a period given that one has not before. What is lost is worth its margin; probability and money together give
+the grade of a risk (`severity`).
+
 Letters: N product-warehouses, S sample paths, H periods. Period 1 starts now.
 """
 
@@ -26,6 +30,70 @@ Floats = NDArray[np.float64]
 
 NOTHING: Final = 1e-9
 """Units below this are rounding, not a shortage."""
+
+SEVERITIES: Final = ("none", "low", "medium", "high", "critical")
+"""Grades of a risk, the mildest first."""
+
+
+@dataclass(frozen=True)
+class SeverityRules:
+    """Where a grade of risk begins.
+
+    least_probability
+        Below this chance of running out the grade is ``none``, whatever it would cost: the stock is in order.
+    likely
+        From this chance on the grade is at least ``medium``, however little money it is.
+    medium_margin, high_margin, critical_margin
+        Expected lost margin, in the shop's currency, from which the grade is ``medium``, ``high``, ``critical``. The
+        expectation has the probability in it already: one chance in ten to lose 1,000 weighs like losing 100 surely.
+
+    >>> SeverityRules(medium_margin=100.0, high_margin=50.0)
+    Traceback (most recent call last):
+    ...
+    shelfwise.domain.errors.ParameterError: margins of the grades must rise from above 0, got 100, 50, 1000
+    """
+
+    least_probability: float = 0.05
+    likely: float = 0.5
+    medium_margin: float = 10.0
+    high_margin: float = 100.0
+    critical_margin: float = 1000.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least_probability <= self.likely <= 1:
+            raise ParameterError(
+                f"probabilities of the grades must rise from 0 to 1, got {self.least_probability:g}, {self.likely:g}"
+            )
+        if not 0 < self.medium_margin < self.high_margin < self.critical_margin:
+            raise ParameterError(
+                f"margins of the grades must rise from above 0, got {self.medium_margin:g}, {self.high_margin:g}, "
+                f"{self.critical_margin:g}"
+            )
+
+
+def severity(probability: ArrayLike, lost_margin: ArrayLike, rules: SeverityRules | None = None) -> list[str]:
+    """Return the grade of each risk, a word of `SEVERITIES` [N].
+
+    Parameters
+    ----------
+    probability
+        [N] chance to run out within the time looked at; nan: not known, then the money alone grades.
+    lost_margin
+        [N] expected lost margin in that time, in the shop's currency; nan: price or cost is not known, then the
+        probability alone grades: ``none``, ``low``, or from ``likely`` on ``medium``.
+
+    >>> severity([0.01, 0.2, 0.2, 0.7, 0.7], [500.0, 4.0, 40.0, 4.0, 4000.0])
+    ['none', 'low', 'medium', 'medium', 'critical']
+    """
+    rules = rules or SeverityRules()
+    chance = np.asarray(probability, dtype=np.float64)
+    money = np.nan_to_num(np.asarray(lost_margin, dtype=np.float64), nan=0.0)
+    if chance.shape != money.shape or chance.ndim != 1:
+        raise ParameterError(f"give one probability and one margin each, got {chance.shape} and {money.shape}")
+    grade = 1 + np.searchsorted([rules.medium_margin, rules.high_margin, rules.critical_margin], money, side="right")
+    grade = np.where(chance >= rules.likely, np.maximum(grade, 2), grade)
+    grade = np.where(chance < rules.least_probability, 0, grade)
+    return [SEVERITIES[place] for place in grade]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +154,98 @@ class StockoutRisk:
         if np.any(~((level > 0) & (level < 1))):
             raise ParameterError("service level must be above 0 and below 1; for example 0.95")
         return self.first_period(1 - level) - 1 - lead
+
+    @property
+    def first_stockout(self) -> Floats:
+        """[N, H] chance that the first stockout falls into each period; what is missing to 1 is none in the horizon.
+
+        >>> stockout_risk([10.0], [[0.0, 0.0]], np.array([[[6.0, 6.0], [2.0, 2.0]]])).first_stockout.tolist()
+        [[0.0, 0.5]]
+        """
+        return np.diff(self.probability, axis=1, prepend=0.0)
+
+    @property
+    def hazard(self) -> Floats:
+        """[N, H] chance to run out in period h, given that it has not before; 0 once it surely has.
+
+        ``h(t) = P(T = t) / P(T >= t)``, the discrete-time hazard. Source: Kalbfleisch and Prentice, 2002, The
+        Statistical Analysis of Failure Time Data, 2nd ed., section 1.2.
+
+        >>> paths = np.array([[[9.0, 0.0], [0.0, 9.0], [0.0, 9.0], [0.0, 0.0]]])
+        >>> stockout_risk([5.0], [[0.0, 0.0]], paths).hazard.round(3).tolist()
+        [[0.25, 0.667]]
+        """
+        still = 1.0 - (self.probability - self.first_stockout)  # [N, H] not out before period h
+        some = still > NOTHING
+        return np.where(some, self.first_stockout / np.where(some, still, 1.0), 0.0)
+
+    def lost_margin(self, margin: ArrayLike, periods: ArrayLike) -> Floats:
+        """Return [N] expected margin lost in the first ``periods`` [N] periods: expected lost units times ``margin``.
+
+        Parameters
+        ----------
+        margin
+            [N] price less cost, money per unit; nan gives nan.
+        """
+        return self.lost_within(periods) * np.asarray(margin, dtype=np.float64)
+
+    def saved_by_order(self, lead_time_periods: ArrayLike, wait: ArrayLike = 0.0) -> Floats:
+        """Return [N] the units that an order placed ``wait`` periods from now can still save within the horizon.
+
+        What is lost from its arrival on, at the start of period ``wait + L + 1``, if it is large enough; what is lost
+        before that no order can save.
+
+        >>> risk = stockout_risk([5.0], np.zeros((1, 10)), np.ones((1, 4, 10)))  # 5 units lost, in periods 6 to 10
+        >>> risk.saved_by_order([3]).tolist(), risk.saved_by_order([7]).tolist(), risk.saved_by_order([12]).tolist()
+        ([5.0], [3.0], [0.0])
+        """
+        lead = np.ceil(np.asarray(lead_time_periods, dtype=np.float64) - NOTHING)
+        first = np.maximum(np.asarray(wait, dtype=np.float64) + lead, 0.0)
+        return self.lost_within(self.lost_units.shape[1]) - self.lost_within(first)
+
+    def last_helpful_order(self, lead_time_periods: ArrayLike, share: float = 0.5) -> Floats:
+        """Return [N] how many periods an order can wait and still help; nan: no path runs out in the horizon.
+
+        An order helps while it still comes before the shelf is empty in at least ``share`` of the cases in which the
+        product does run out. With T the first period of a stockout and L the lead time, an order placed w periods
+        from now is on the shelf at the start of period w + L + 1, so this is the largest w with
+        ``P(w + L + 1 <= T | T <= H) >= share``. Zero is now; below zero it should have been placed so many periods
+        ago. It asks what `order_by` does not: not when the promise of a service level is at stake, but until when an
+        order is more than a repair.
+
+        Parameters
+        ----------
+        lead_time_periods
+            [N] periods, rounded up, or [N, S] whole draws of an uncertain lead time (`LeadTime.draw`).
+
+        >>> risk = stockout_risk([5.0], np.zeros((1, 10)), np.ones((1, 4, 10)))  # empty in period 6
+        >>> risk.last_helpful_order([3]).tolist(), risk.last_helpful_order([8]).tolist()
+        ([2.0], [-3.0])
+        >>> risk.last_helpful_order([[1, 1, 1, 4]], share=0.9).tolist()  # one delivery in four is late
+        [1.0]
+        """
+        if not 0 < share <= 1:
+            raise ParameterError(f"share must be above 0 and at most 1, got {share:g}")
+        n_series, horizon = self.probability.shape
+        lead = np.ceil(np.asarray(lead_time_periods, dtype=np.float64) - NOTHING).astype(np.int64)
+        lead = lead[:, None] if lead.ndim == 1 else lead  # [N, 1] or [N, S]
+        if lead.ndim != 2 or len(lead) != n_series or (lead.size and lead.min() < 0):
+            raise ParameterError(f"lead times must be zero or more periods for each of the {n_series} series")
+        ever = self.probability[:, -1:]  # [N, 1] P(T <= H)
+        some = ever > 0
+        before = np.concatenate([np.zeros((n_series, 1)), self.probability[:, :-1]], axis=1)  # [N, H] P(T < h)
+        in_time = (ever - before) / np.where(some, ever, 1.0)  # [N, H] P(h <= T | T <= H)
+        longest = int(lead.max(initial=0))
+        # what is on the shelf before period 1 is in time, what comes after the horizon is not
+        padded = np.concatenate(
+            [np.ones((n_series, longest)), in_time, np.zeros((n_series, longest + horizon))], axis=1
+        )
+        found = np.full(n_series, -float(longest))
+        rows = np.arange(n_series)[:, None]
+        for wait in range(-longest, horizon):
+            helps = padded[rows, longest + wait + lead].mean(axis=1) >= share - NOTHING
+            found[helps] = wait
+        return np.where(some[:, 0], found, np.nan)
 
 
 def stockout_risk(on_hand: ArrayLike, inbound: ArrayLike, paths: NDArray[Any]) -> StockoutRisk:
