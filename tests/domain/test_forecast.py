@@ -288,3 +288,38 @@ def test_shared_shocks_widen_the_band_of_a_sum_and_of_no_series():
     narrow, wide = shop(dependence=Dependence()), shop()
     np.testing.assert_array_equal(np.sort(narrow.paths, axis=1), np.sort(wide.paths, axis=1))
     assert wide.aggregate().total().std() > 1.5 * narrow.aggregate().total().std()
+
+
+def test_other_means_scale_every_path_and_leave_the_worlds_as_they_are(each_form):
+    factor = np.ones((3, 5))
+    factor[0, 1:3] = 2.0
+    factor[1] = 0.5
+    scaled = each_form.with_mean(each_form.mean() * factor)
+    assert scaled.mean() == pytest.approx(each_form.mean() * factor)
+    was, now = each_form.paths, scaled.paths
+    assert np.array_equal(now[2], was[2])
+    assert np.array_equal(now[0, :, [0, 3, 4]], was[0, :, [0, 3, 4]])
+    for row, period in ((0, 1), (0, 2), (1, 0), (1, 4)):
+        order = np.lexsort((now[row, :, period], was[row, :, period]))
+        assert (np.diff(now[row, order, period]) >= 0).all()  # a world that asked for more still does
+        assert now[row, :, period].mean() == pytest.approx(factor[row, period] * was[row, :, period].mean(), rel=0.1)
+
+
+def test_scaled_counts_stay_whole():
+    compact = forecast()
+    paths = compact.with_mean(compact.mean() * 1.3).paths
+    assert np.array_equal(paths, np.rint(paths))
+
+
+def test_other_means_where_there_were_none_are_poisson_counts():
+    nothing = forecast(marginals=Marginals(np.zeros((3, 5)), np.zeros((3, 5))))
+    for one in (nothing, forecast(marginals=None, drawn=nothing.paths)):
+        made = one.with_mean(np.full((3, 5), 4.0)).paths
+        assert made.mean() == pytest.approx(4.0, rel=0.05)
+        assert made.var(axis=1).mean() == pytest.approx(4.0, rel=0.1)
+
+
+@pytest.mark.parametrize("wanted", [np.ones((3, 4)), np.full((3, 5), -1.0), np.full((3, 5), np.nan)])
+def test_means_that_are_no_demand_are_refused(wanted):
+    with pytest.raises(ParameterError, match="means must be"):
+        forecast().with_mean(wanted)

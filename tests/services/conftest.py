@@ -25,6 +25,25 @@ def shop(tmp_path: Path) -> Iterator[App]:
 
 
 @pytest.fixture
+def quick(tmp_path: Path) -> Iterator[App]:
+    """An empty shop whose plans are made with the base model, which learns at once."""
+    with open_app(tmp_path / "quick.db", folder=tmp_path, model="base_level", n_paths=100) as app:
+        yield app
+
+
+@pytest.fixture
+def fill(quick: App) -> Callable[..., None]:
+    """Book declared frames in the quick shop."""
+    count = iter(range(100))
+
+    def put(**tables: list[dict[str, Any]]) -> None:
+        checked = {name: frames.ALL_FRAMES[name].check(pl.DataFrame(rows)) for name, rows in tables.items()}
+        importing.book(quick, checked, file_name="test", fingerprint=str(next(count)), profile="test", receipt={})
+
+    return put
+
+
+@pytest.fixture
 def book(shop: App) -> Callable[..., None]:
     """Book declared frames, given as lists of rows by name, as one import."""
     count = iter(range(100))

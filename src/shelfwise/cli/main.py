@@ -23,6 +23,7 @@ from shelfwise.cli import (
     history,
     imports,
     orders,
+    overrides,
     products,
     purchasing,
     suppliers,
@@ -42,7 +43,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (demo, imports, orders, purchasing, products, forecasts, backtests, suppliers, history, database, config):
+for module in (
+    demo, imports, orders, purchasing, products, overrides, forecasts, backtests, suppliers, history, database, config,
+):  # fmt: skip
     module.register(app)
 
 

@@ -67,9 +67,25 @@ class PurchaseOrderChanged(Event):
     status: str
 
 
+@dataclass(frozen=True)
+class OverrideChanged(Event):
+    """A planner's override was set or reverted."""
+
+    name: ClassVar[str] = "override_changed"
+    override_id: int
+    action: str
+
+
 EVENTS: Final[dict[str, type[Event]]] = {
     event.name: event
-    for event in (MovementsRecorded, ImportFinished, PlanPublished, RecommendationDecided, PurchaseOrderChanged)
+    for event in (
+        MovementsRecorded,
+        ImportFinished,
+        PlanPublished,
+        RecommendationDecided,
+        PurchaseOrderChanged,
+        OverrideChanged,
+    )
 }
 
 

@@ -169,6 +169,56 @@ class Forecast:
         """Return [N, H] expected units."""
         return self.marginals.mean if self.marginals is not None else self.paths.mean(axis=1)
 
+    def with_mean(self, wanted: Floats) -> Forecast:
+        """Return the forecast with other means, every path scaled by the same factor in its period.
+
+        Paths keep their ranks and their worlds, so series and periods depend on each other as before. With f the
+        factor on the mean m, a measured quantity has f^2 times its variance v. A count stays whole: above 1 it has
+        f^2 v too, below 1 each unit is kept with probability f, f^2 v + f (1 - f) m (binomial thinning: Johnson, Kemp
+        and Kotz, Univariate Discrete Distributions, 3rd ed., section 8.3). Where the mean was zero there is nothing to
+        scale, and units come as Poisson counts.
+
+        Parameters
+        ----------
+        wanted
+            [N, H] units, zero or more.
+
+        Raises
+        ------
+        ParameterError
+            ``wanted`` has another shape, or numbers that are no demand.
+
+        >>> table = pl.DataFrame({"unique_id": ["a"]})
+        >>> body = Marginals(np.full((1, 2), 4.0), np.full((1, 2), 9.0))
+        >>> ahead = Forecast(table, np.zeros(1, dtype=np.int64), Frequency.parse("1d"), Provenance("m", "1"), 50, body)
+        >>> half = ahead.with_mean(np.array([[2.0, 4.0]]))
+        >>> half.mean().tolist(), half.marginals.variance.tolist()
+        ([[2.0, 4.0]], [[3.25, 9.0]])
+        """
+        wanted = np.asarray(wanted, dtype=np.float64)
+        mean = np.asarray(self.mean(), dtype=np.float64)
+        if wanted.shape != mean.shape:
+            raise ParameterError(f"means must be {list(mean.shape)}, got {list(wanted.shape)}")
+        if not (np.isfinite(wanted).all() and (wanted >= 0).all()):
+            raise ParameterError("means must be finite numbers of zero or more units")
+        new = (mean <= 0) & (wanted > 0)
+        factor = np.divide(wanted, mean, out=np.ones_like(mean), where=mean > 0)
+        if self.marginals is not None:
+            variance = factor**2 * self.marginals.variance
+            if self.marginals.is_count:
+                variance = variance + np.where(factor < 1, factor * (1 - factor) * mean, 0.0)
+            variance = np.where(new, wanted, variance).astype(self.marginals.variance.dtype)
+            return replace(
+                self,
+                marginals=Marginals(wanted.astype(self.marginals.mean.dtype), variance, self.marginals.is_count),
+            )
+        drawn = self.paths * factor[:, None, :].astype(np.float32)
+        if new.any():
+            bodies = Marginals(np.where(new, wanted, 0.0), np.where(new, wanted, 0.0))
+            fresh = draw_paths(bodies, Dependence(), self.ids.to_list(), self.n_paths, self.provenance.seed)
+            drawn = np.where(new[:, None, :], fresh, drawn)
+        return replace(self, drawn=drawn.astype(np.float32))
+
     def quantiles(self, levels: npt.ArrayLike = DEFAULT_LEVELS) -> Floats:
         """Return [N, H, Q] units: for each period by itself, the demand not exceeded with each probability.
 

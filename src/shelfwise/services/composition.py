@@ -9,7 +9,7 @@ Letters: H days ahead, P parts.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +37,8 @@ TOLD_WEEKS: Final = 4  # weeks that the sentences speak of
 SMALL: Final = 0.02  # of the demand: less is not told
 MOST_EVENTS: Final = 2  # sentences on events
 
+OVERRIDE: Final = Part("override", "override")
+
 _NAMES: Final = {
     "season": ("the time of year", "adds", "takes away"),
     "weekday": ("the days of the week", "add", "take away"),
@@ -45,6 +47,7 @@ _NAMES: Final = {
     "price": ("the price", "adds", "takes away"),
     "company": ("the shop as a whole", "adds", "takes away"),
     "models": ("other models", "add", "take away"),
+    "override": ("a planner's override", "adds", "takes away"),
     "learnt": ("what similar products show", "adds", "takes away"),
     "model": ("what the model does not split up", "adds", "takes away"),
 }
@@ -75,7 +78,13 @@ class Composition:
 
 
 def compose(
-    predictor: Predictor, panel: Panel, mean: Floats, known: Demand, calendar: pl.DataFrame, today: dt.date
+    predictor: Predictor,
+    panel: Panel,
+    mean: Floats,
+    known: Demand,
+    calendar: pl.DataFrame,
+    today: dt.date,
+    untouched: Floats | None = None,
 ) -> Composition:
     """Return what the coming demand of one series is made of.
 
@@ -93,9 +102,15 @@ def compose(
         CALENDAR_EVENTS, for the names of events.
     today
         First day of the forecast.
+    untouched
+        [H] the means before a planner's overrides, which are a part of their own; None where there are none.
     """
     horizon = len(mean)
-    made = with_residual(explain(predictor, panel, horizon), mean[None, :])
+    by_model = mean if untouched is None else untouched
+    made = with_residual(explain(predictor, panel, horizon), by_model[None, :])
+    if untouched is not None:
+        units = np.concatenate([made.units, (mean - untouched)[None, :, None]], axis=2)
+        made = replace(made, parts=(*made.parts, OVERRIDE), units=units)
     events = _events(predictor, panel, horizon, known, calendar)
     texts = [(row["kind"], _event_words(row, today)) for row in events.iter_rows(named=True)]
     told = [(kind, text) for kind, text in texts if text][:MOST_EVENTS]
@@ -191,14 +206,25 @@ def _events(predictor: Predictor, panel: Panel, horizon: int, known: Demand, cal
         "seen_days": pl.Int64, "seen_days_in_category": pl.Int64,
     }  # fmt: skip
     rows: list[dict[str, Any]] = []
-    drivers = [d for d in drivers_of(panel, horizon) if d.is_event and not d.words]
+    departing = drivers_of(panel, horizon)
+    drivers = [d for d in departing if d.is_event and not d.words]
+    amounts = [d for d in departing if not d.is_event]
     if drivers and composed(predictor) is not None:
         actual = predictor.predict(panel, horizon).mean()[0]
         for driver in drivers:
-            without = predictor.predict(as_usual(panel, (driver,), horizon), horizon).mean()[0]
+            gone = (driver, *_cut_by(driver, amounts))
+            without = predictor.predict(as_usual(panel, gone, horizon), horizon).mean()[0]
             rows += _stretches(driver, panel, actual, without, known, calendar)
     rows.sort(key=lambda row: -abs(row["units"]))
     return pl.DataFrame(rows, schema=schema)
+
+
+def _cut_by(event: Driver, amounts: list[Driver]) -> list[Driver]:
+    """Return the prices that a promotion cuts, on its days alone: without it they would be the usual ones."""
+    if kind_of(event.name, is_event=True) != "promotion":
+        return []
+    prices = [one for one in amounts if kind_of(one.name, is_event=False) == "price"]
+    return [replace(one, departs=one.departs & event.departs & (one.ahead < one.usual)) for one in prices]
 
 
 def _stretches(

@@ -25,7 +25,7 @@ from shelfwise.forecasting.catalog import MODELS
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.inventory.incoming import incoming
 from shelfwise.inventory.stockout_risk import projected_stock, stockout_risk
-from shelfwise.services import demand, planning, supply
+from shelfwise.services import adjusting, demand, planning, supply
 from shelfwise.services.composition import compose
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
@@ -111,8 +111,9 @@ def explain(app: App, product: str, *, progress: Progress | None = None) -> list
         return [_unplanned(app, code, known, plan)]
     assert plan.run_id is not None  # noqa: S101 - make_plan has saved it
     forecast = planning.published_forecast(app, plan.run_id)
+    untouched = planning.untouched_forecast(app, plan.run_id)
     predictor = fitted(app, known.panel, _model_of(plan, app.settings.model))
-    return [_line(app, row, plan, known, side, forecast, predictor) for row in lines.iter_rows(named=True)]
+    return [_line(app, row, plan, known, side, (forecast, untouched), predictor) for row in lines.iter_rows(named=True)]
 
 
 def _model_of(plan: Plan, setting: str) -> str:
@@ -127,21 +128,28 @@ def _line(
     plan: Plan,
     known: Demand,
     side: Supply,
-    forecast: Forecast,
+    forecasts: tuple[Forecast, Forecast | None],
     predictor: Predictor,
 ) -> Explanation:
-    one = forecast.select(np.array([forecast.ids.to_list().index(line["unique_id"])]))
+    """Explain one line from the plan's forecast and, where overrides changed it, from what the model said."""
+    forecast, untouched = forecasts
+    one = _only(forecast, line["unique_id"])
+    before = (
+        None if untouched is None or line["unique_id"] not in untouched.ids else _only(untouched, line["unique_id"])
+    )
     panel = known.panel.select(known.panel.ids == line["unique_id"])
     with app.database.read() as connection:
         calendar = catalogue.calendar_events(connection)
     mean = one.mean()[0, : 7 * SHOWN_WEEKS]
-    made_of = compose(predictor, panel, mean, known, calendar, plan.as_of)
+    by_model = None if before is None else before.mean()[0, : 7 * SHOWN_WEEKS]
+    made_of = compose(predictor, panel, mean, known, calendar, plan.as_of, by_model)
     weekdays = _weekdays(one, panel)
     recent = _recent(panel)
     weeks = _weeks(one, line, side, plan)
     supplier = _supplier_name(side, line["supplier"])
     sentences = (
         *_demand_words(line, panel, weekdays),
+        *_override_words(app, one, plan, before),
         *made_of.sentences,
         *_stock_words(line, plan, app.settings.currency),
         *_order_words(line, plan, supplier),
@@ -178,6 +186,10 @@ def _line(
         made_of.events,
         made_of.contributions.to_frame(),
     )
+
+
+def _only(forecast: Forecast, unique_id: str) -> Forecast:
+    return forecast.select(np.array([forecast.ids.to_list().index(unique_id)]))
 
 
 # ---------------------------------------------------------------------- tables
@@ -289,6 +301,20 @@ def _rate(panel: Panel, back: int, days: int = RATE_DAYS) -> float | None:
     length = back + days
     values, seen = panel.window(length)[0, :days], panel.available_window(length)[0, :days]
     return float(values[seen].mean()) if seen.sum() >= 7 else None
+
+
+def _override_words(app: App, one: Forecast, plan: Plan, before: Forecast | None) -> list[str]:
+    """Say which overrides changed the forecast of one line, and by how much over the weeks shown."""
+    if before is None:
+        return []
+    days = one.moments()[0].astype("datetime64[D]")
+    standing = adjusting.standing(app, plan.as_of, adjusting.FORECAST)
+    held = set(adjusting.holding(one.series, days, standing).ravel().tolist())
+    told = [f"{adjusting.note(each)}." for each in standing if each.id in held]
+    shown = min(one.horizon, 7 * SHOWN_WEEKS)
+    now, was = float(one.mean()[0, :shown].sum()), float(before.mean()[0, :shown].sum())
+    sums = f"Over the next {shown} days that makes {words.units(now)} units of {words.units(was)}."
+    return [*(text[0].upper() + text[1:] for text in told), sums]
 
 
 def _stock_words(line: dict[str, Any], plan: Plan, currency: str) -> list[str]:

@@ -12,6 +12,7 @@ from shelfwise.domain.events import (
     Event,
     ImportFinished,
     MovementsRecorded,
+    OverrideChanged,
     PlanPublished,
     PurchaseOrderChanged,
     RecommendationDecided,
@@ -49,4 +50,6 @@ def _told(event: Event) -> str:
             return f"line {event.recommendation_id}: {event.action}"
         case PurchaseOrderChanged():
             return f"{event.purchase_order} is {event.status.replace('_', ' ')}"
+        case OverrideChanged():
+            return f"override {event.override_id} {event.action}"
     return event.to_json()

@@ -6,7 +6,8 @@ a new plan is made, and a person's decisions carry over as long as what they ans
 
 * a snoozed line stays away until its day;
 * a rejected line stays away until the proposed quantity is more than half above the one that was rejected;
-* an edited quantity stays while the proposed quantity is within a quarter of the one that was edited.
+* an edited quantity stays while the proposed quantity is within a quarter of the one that was edited;
+* an order override edits its line on every plan until its last day (`shelfwise.services.adjusting`).
 
 An approved line is on a purchase order, and so counts as on its way at once.
 
@@ -21,7 +22,7 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -34,11 +35,13 @@ from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
 from shelfwise.inventory.incoming import Incoming, incoming
 from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon, propose, top_up_to_minimum
-from shelfwise.services import demand, supply
+from shelfwise.services import adjusting, demand, supply
+from shelfwise.services.adjusting import Adjusted
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 from shelfwise.services.supply import Supply
-from shelfwise.storage import archive, outbox, plans
+from shelfwise.storage import archive, outbox, overrides, plans
+from shelfwise.storage.overrides import Override
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +53,10 @@ CELLS_PER_CHUNK: Final = 12_000_000
 """Path cells [n, S, H] worked on at once, about 50 MB; memory stays flat however many series there are."""
 RATE_DAYS: Final = 28
 """Days over which "sells so many a day" and its 80 % range are told."""
+PUBLISHED: Final = 0
+"""Number in a run's archive of the forecast it was made on."""
+UNTOUCHED: Final = 1
+"""Number of what the model said of the series that overrides changed."""
 REJECTED_UNTIL_GROWN_BY: Final = 0.5
 EDITED_WITHIN: Final = 0.25
 
@@ -165,7 +172,8 @@ def make_plan(
     known = demand.load(app, days_ahead=DAYS_LAID_OUT) if known is None else known
     side = supply.load(app) if side is None else side
     chosen = settings.model if model is None else model
-    mark = _mark(app, known, side, rules, chosen)
+    words_against = adjusting.standing(app, known.planning_day, adjusting.FORECAST)
+    mark = _mark(app, known, side, rules, chosen, words_against)
     with app.database.read() as connection:
         last = plans.latest_run(connection)
     if last is not None and last.parameters.get("mark") == mark:
@@ -176,7 +184,9 @@ def make_plan(
     items = supply.planning_items(live.panel.series, side, live.planning_day, rules)
     horizon = max(settings.horizon, RATE_DAYS, planning_horizon(items, rules=rules))
     tell(f"forecasting {len(live.panel):,} series", 2, 4)
-    forecast = predictor.predict(live.panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
+    made = predictor.predict(live.panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
+    adjusted = adjusting.adjust(made, live.panel, words_against)
+    forecast = adjusted.forecast
     coming = incoming(
         side.open_orders, live.planning_day, lead_times=side.lead_times, assumed_lead_time_days=rules.lead_time_days
     )
@@ -198,7 +208,7 @@ def make_plan(
         ),
         side,
     )
-    return _saved(app, plan, forecast, mark, side) if save else plan
+    return _saved(app, plan, adjusted, mark, side) if save else plan
 
 
 # ---------------------------------------------------------------------- making
@@ -280,13 +290,16 @@ def _notes(lines: pl.DataFrame, rules: ProposalRules) -> list[str]:
 # ---------------------------------------------------------------------- keeping
 
 
-def _mark(app: App, known: Demand, side: Supply, rules: ProposalRules, model: str) -> str:
-    """Return a fingerprint of everything a plan depends on."""
+def _mark(
+    app: App, known: Demand, side: Supply, rules: ProposalRules, model: str, words_against: Sequence[Override]
+) -> str:
+    """Return a fingerprint of everything a plan depends on; an override never changes, so its number stands for it."""
     settings = app.settings
     digest = hashlib.sha256()
     choices = [
         asdict(rules), model, settings.horizon, settings.n_paths, settings.seed, settings.live_days,
         str(known.planning_day), known.panel.n_series, known.censored_by_stock, known.censored_by_silence,
+        [one.id for one in words_against],
     ]  # fmt: skip
     digest.update(json.dumps(choices).encode())
     digest.update(known.panel.values.tobytes())
@@ -296,11 +309,12 @@ def _mark(app: App, known: Demand, side: Supply, rules: ProposalRules, model: st
     return digest.hexdigest()
 
 
-def _saved(app: App, plan: Plan, forecast: Forecast, mark: str, side: Supply) -> Plan:
+def _saved(app: App, plan: Plan, adjusted: Adjusted, mark: str, side: Supply) -> Plan:
     """Save the run, its forecast and its recommendations; carry decisions over; return the plan as it stands."""
     now = app.now()
     parameters = {
         "mark": mark, "as_of": plan.as_of.isoformat(), "rules": asdict(plan.rules), "notes": list(plan.notes),
+        "overrides": [one.id for one in adjusted.used],
     }  # fmt: skip
     with app.database.write() as connection:
         before = plans.recommendations(connection)
@@ -313,11 +327,14 @@ def _saved(app: App, plan: Plan, forecast: Forecast, mark: str, side: Supply) ->
             seed=app.settings.seed,
             parameters=parameters,
         )
-        archive.save_chunk(connection, run_id, 0, forecast.to_bytes())
+        archive.save_chunk(connection, run_id, PUBLISHED, adjusted.forecast.to_bytes())
+        if adjusted.untouched is not None:
+            archive.save_chunk(connection, run_id, UNTOUCHED, adjusted.untouched.to_bytes())
         answered = _answered(before)
         plans.save_recommendations(connection, run_id, _recommended(plan.lines, answered))
         fresh = plans.recommendations(connection, run_id)
         _carry_over(connection, before, fresh, answered, plan.as_of, now)
+        _apply_order_overrides(connection, run_id, plan.as_of, now)
         standing = plans.recommendations(connection, run_id)
         outbox.append(connection, now, PlanPublished(run_id))
     _log.info("plan %d for %s: %d lines, model %s", run_id, plan.as_of, plan.lines.height, plan.model)
@@ -367,6 +384,8 @@ def _carry_over(
     places = {(row["product"], row["warehouse"]): row for row in fresh.iter_rows(named=True)}
     decided = before.filter(pl.col("status").is_in(["edited", "snoozed", "rejected"]))
     for row in decided.iter_rows(named=True):
+        if row["status"] == "edited" and adjusting.made_by(row["decision_reason"]) is not None:
+            continue  # the override itself says how long it holds
         key = (row["product"], row["warehouse"])
         line = places.get(key)
         if line is None or line["quantity"] == 0:
@@ -379,6 +398,29 @@ def _carry_over(
             plans.decide(connection, line["recommendation"], "reject", **by)
         elif row["status"] == "edited" and abs(proposed - was) <= EDITED_WITHIN * was:
             plans.decide(connection, line["recommendation"], "edit", quantity=row["decided_quantity"], **by)
+
+
+def _apply_order_overrides(connection: Any, run_id: int, as_of: dt.date, now: dt.datetime) -> None:
+    """Edit the lines of a new run that order overrides are about and that nobody has decided on."""
+    some = overrides.standing_overrides(connection, as_of, adjusting.ORDER)
+    if not some:
+        return
+    open_lines = plans.recommendations(connection, run_id, "proposed").with_columns(
+        line=pl.format("{}@{}", "product", "warehouse")
+    )
+    numbers = dict(open_lines.select("line", "recommendation").iter_rows())
+    proposed = dict(open_lines.select("line", "quantity").iter_rows())
+    approved = {f"{product}@{place}": at for (product, place), at in plans.last_approvals(connection).items()}
+    for line, (one, units) in adjusting.edits(some, proposed, approved, as_of).items():
+        plans.decide(
+            connection,
+            numbers[line],
+            "edit",
+            quantity=units,
+            reason=adjusting.edit_reason(one),
+            decided_by=one.created_by,
+            decided_at=now,
+        )
 
 
 def _decided(lines: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
@@ -437,10 +479,25 @@ def latest(app: App) -> Plan | None:
     return None if run is None else _restored(app, run, supply.load(app))
 
 
-def published_forecast(app: App, run_id: int) -> Forecast:
-    """Return the forecast that a plan was made on; its paths are drawn again as they were."""
+def latest_day(app: App) -> dt.date | None:
+    """Return the day that the plan made last is for; None before the first."""
     with app.database.read() as connection:
-        return Forecast.from_bytes(b"".join(archive.chunks(connection, run_id)))
+        run = plans.latest_run(connection)
+    return None if run is None else dt.date.fromisoformat(run.parameters["as_of"])
+
+
+def published_forecast(app: App, run_id: int) -> Forecast:
+    """Return the forecast that a plan was made on, overrides included; its paths are drawn again as they were."""
+    with app.database.read() as connection:
+        return Forecast.from_bytes(archive.load_chunk(connection, run_id, PUBLISHED))
+
+
+def untouched_forecast(app: App, run_id: int) -> Forecast | None:
+    """Return what the model said of the series that overrides changed; None where they changed none."""
+    with app.database.read() as connection:
+        if UNTOUCHED not in archive.chunk_numbers(connection, run_id):
+            return None
+        return Forecast.from_bytes(archive.load_chunk(connection, run_id, UNTOUCHED))
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:

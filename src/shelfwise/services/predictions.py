@@ -12,7 +12,7 @@ from shelfwise.app import App
 from shelfwise.domain.forecast import Forecast
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.forecasting.lifts import lifts as measure_lifts
-from shelfwise.services import demand
+from shelfwise.services import adjusting, demand
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 
@@ -50,7 +50,7 @@ def forecast(
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Prediction:
-    """Forecast live series of the store.
+    """Forecast live series of the store, with the overrides that hold; the forecast's notes name them.
 
     The model is fitted on all series, so that a product borrows from its category, and asked about the wanted ones.
 
@@ -85,7 +85,8 @@ def forecast(
         n_paths=settings.n_paths if n_paths is None else n_paths,
         seed=settings.seed if seed is None else seed,
     )
-    return Prediction(made, wanted, predictor)
+    against = adjusting.standing(app, known.planning_day, adjusting.FORECAST)
+    return Prediction(adjusting.adjust(made, wanted.panel, against).forecast, wanted, predictor)
 
 
 def lifts(app: App, *, horizon: int | None = None, model: str | None = None) -> pl.DataFrame:

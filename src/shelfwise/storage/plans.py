@@ -69,6 +69,25 @@ class Standing:
     last: Decision | None = None
 
 
+@dataclass(frozen=True)
+class Edited:
+    """A line of a run on which a person's quantity stood in place of the proposed one, undone edits left out.
+
+    ``proposed`` and ``quantity`` are units; ``order`` is the reason of the approval, None where it was not approved.
+    """
+
+    recommendation: int
+    run: PlanRun
+    product: str
+    warehouse: str
+    proposed: float
+    quantity: float
+    unit_cost: float | None
+    arithmetic: dict[str, Any]
+    edit: Decision
+    order: str | None
+
+
 def save_run(
     connection: Connection,
     *,
@@ -96,6 +115,12 @@ def latest_run(connection: Connection) -> PlanRun | None:
     t = tables.plan_runs
     row = connection.execute(select(t).order_by(t.c.id.desc()).limit(1)).first()
     return None if row is None else PlanRun(**row._mapping)
+
+
+def all_runs(connection: Connection) -> list[PlanRun]:
+    """Return all runs, the oldest first."""
+    t = tables.plan_runs
+    return [PlanRun(**row._mapping) for row in connection.execute(select(t).order_by(t.c.id))]
 
 
 def plan_run(connection: Connection, run_id: int) -> PlanRun:
@@ -271,7 +296,60 @@ def snoozed(connection: Connection, as_of: date) -> pl.DataFrame:
     return frame.group_by("product", "warehouse").agg(pl.col("snoozed_until").max()).sort("product", "warehouse")
 
 
+def edited_lines(connection: Connection) -> list[Edited]:
+    """Return every line that stands as edited, or was approved after an edit, over all runs, the oldest first."""
+    t, d = tables.recommendations, tables.decisions
+    touched = select(d.c.recommendation_id).where(d.c.action == "edit")
+    past: dict[int, list[Decision]] = {}
+    for row in connection.execute(select(d).where(d.c.recommendation_id.in_(touched)).order_by(d.c.id)):
+        past.setdefault(row.recommendation_id, []).append(_decision(row))
+    runs = {run.id: run for run in all_runs(connection)}
+    query = (
+        select(t, tables.products.c.code.label("product"), tables.warehouses.c.code.label("warehouse"))
+        .select_from(t.join(tables.products, t.c.product_id == tables.products.c.id).join(tables.warehouses))
+        .where(t.c.id.in_(touched), t.c.status.in_(["edited", "approved"]))
+        .order_by(t.c.id)
+    )
+    found = []
+    for line in connection.execute(query).mappings():
+        states = _states(past[line["id"]])
+        last, edits = states[-1], [s.last for s in states if s.last is not None and s.last.action == "edit"]
+        if not edits or last.quantity is None or last.last is None:
+            continue
+        order = last.last.reason if last.status == "approved" else None
+        found.append(
+            Edited(
+                line["id"], runs[line["run_id"]], line["product"], line["warehouse"], line["quantity"], last.quantity,
+                line["unit_cost"], dict(line["arithmetic"]), edits[-1], order,
+            )
+        )  # fmt: skip
+    return found
+
+
+def last_approvals(connection: Connection) -> dict[tuple[str, str], datetime]:
+    """Return when each product in each warehouse was last approved, over all runs; undone approvals do not count."""
+    t = tables.recommendations
+    approved = select(t.c.id).where(t.c.status == "approved")
+    standings = _standings(connection, approved)
+    query = (
+        select(t.c.id, tables.products.c.code, tables.warehouses.c.code)
+        .select_from(t.join(tables.products, t.c.product_id == tables.products.c.id).join(tables.warehouses))
+        .where(t.c.status == "approved")
+        .order_by(t.c.id)
+    )
+    return {
+        (product, warehouse): last.decided_at
+        for key, product, warehouse in connection.execute(query)
+        if (last := standings[key].last) is not None
+    }
+
+
 def _standing(past: Iterable[Decision]) -> Standing:
+    return _states(past)[-1]
+
+
+def _states(past: Iterable[Decision]) -> list[Standing]:
+    """Return the states that decisions lead through, what was undone left out."""
     states = [Standing()]
     for decision in past:
         if decision.action == "undo":
@@ -280,7 +358,7 @@ def _standing(past: Iterable[Decision]) -> Standing:
         before = states[-1]
         quantity = before.quantity if decision.quantity is None else decision.quantity
         states.append(replace(before, status=_BECOMES[decision.action], quantity=quantity, last=decision))
-    return states[-1]
+    return states
 
 
 def _standings(connection: Connection, which: Any) -> dict[int, Standing]:
