@@ -60,6 +60,18 @@ def test_the_true_factor_lies_in_or_near_the_range_though_events_come_together(r
     assert row["high"] / row["low"] < 1.15
 
 
+def test_a_price_that_promotions_mostly_cut_is_part_of_them():
+    plain = world()
+    promotion = plain.known_future["promotion"].at(plain.starts, PAST + AHEAD)
+    cheap = plain.known_future["price"].at(plain.starts, PAST + AHEAD) < 5.0
+    cut = world(price=np.where(promotion > 0, 4.0, 5.0))
+    found = lifts(BaseLevel().fit(cut), cut, AHEAD).filter(pl.col("category").is_null())
+    rows = {row["name"]: row for row in found.iter_rows(named=True)}
+    expected = TRUE["promotion"] * (1 + (TRUE["cheap"] - 1) * cheap.mean())
+    assert rows["promotion"]["lift"] == pytest.approx(expected, rel=0.1)
+    assert rows["price down"]["periods"] == 0
+
+
 def test_the_periods_dates_and_series_an_event_was_seen_on_are_counted(past, rows):
     row = rows["promotion", None]
     up = past.known_future["promotion"].at(past.starts, PAST) > 0.5

@@ -106,7 +106,7 @@ def test_an_unplanned_product_has_no_parts(shop: App, book) -> None:
 def test_the_lifts_of_the_shops_events_are_told_for_all_and_by_category(demo: App) -> None:
     found = predictions.lifts(demo, horizon=14)
     whole = {row["name"]: row for row in found.filter(pl.col("category").is_null()).iter_rows(named=True)}
-    assert set(whole) == {"promotion", "holiday"}
+    assert set(whole) == {"promotion", "holiday", "price down", "price up"}
     assert 1.2 < whole["promotion"]["lift"] < 2.5
     assert whole["promotion"]["low"] < whole["promotion"]["lift"] < whole["promotion"]["high"]
     assert whole["promotion"]["forecast_lift"] > 1.1

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from shelfwise.domain.calendar import Frequency
+from shelfwise.domain.covariates import Covariate
 from shelfwise.domain.errors import ModelError
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
@@ -35,6 +36,7 @@ from shelfwise.forecasting.seasonality import (
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 ROWS_PER_BLOCK: Final = 1024  # series worked on at once: their arrays stay near the processor
 SERIES_PER_GROUP: Final = 30  # a level of the hierarchy with fewer to a group has no shape of its own to lend
@@ -235,7 +237,9 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
         seen = seen & (opened[:, :length] > 0)
     for name, covariate in panel.known_future.items():
         if "price" in name and not covariate.shared and not covariate.categories:  # no price yet: not yet on sale
-            seen = seen & np.maximum.accumulate(~np.isnan(covariate.at(starts, length)), axis=1)
+            known = ~np.isnan(covariate.at(starts, length))
+            known[~known.any(axis=1)] = ~_priced_ever(covariate, np.flatnonzero(~known.any(axis=1)))[:, None]
+            seen = seen & np.maximum.accumulate(known, axis=1)
     ends = panel.ends[:1] if (panel.ends == panel.ends[0]).all() else panel.ends
     calendar = None
     if fitted.calendar is not None:
@@ -249,6 +253,14 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
     ordinals = ends[:, None] + np.arange(-length, 0)
     codes = fitted.groups.codes(panel)
     return rows, Block(values, seen.astype(np.float64), ordinals, flags, opened, calendar, codes)
+
+
+def _priced_ever(covariate: Covariate, rows: Integers) -> Flags:
+    """Return which series at ``rows`` have a price at any time: nothing can be said of one that is on no price list."""
+    some = covariate.select(rows)
+    told = np.concatenate([[0], np.cumsum(~np.isnan(some.values))])
+    ever: Flags = np.diff(told[some.offsets]) > 0
+    return ever
 
 
 @dataclass(frozen=True, eq=False)

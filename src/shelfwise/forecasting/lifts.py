@@ -37,6 +37,7 @@ ASKED: Final = 200  # series whose forecasts are made with and without
 MOST_WORDS: Final = 20  # words of one text covariate that are measured
 PRICE_STEP: Final = 0.1  # of the usual price: what the forecast is asked about
 PRICE_MOVED: Final = 0.05  # of the usual price: less is no change
+MOSTLY_CUT: Final = 0.5  # of the periods with a promotion have another price: that price is part of the promotion
 LEAN: Final = 10.0  # units of noise that the lift of all series is worth to a category
 SWEEPS: Final = 6  # rounds in which factors of events that come together are told apart
 EIGHTY: Final = 1.2816  # standard deviations to either end of an 80 % range
@@ -123,7 +124,22 @@ def _effects(pool: Panel, fitted: Fitted, length: int) -> list[_Effect]:
                 low, high = past <= (1 - PRICE_MOVED) * usual, past >= (1 + PRICE_MOVED) * usual
             found.append(_Effect(kind, f"{name} down", name, low, usual * (1 - PRICE_STEP)))
             found.append(_Effect(kind, f"{name} up", name, high, usual * (1 + PRICE_STEP)))
-    return found
+    promoted = np.zeros((pool.n_series, length), dtype=np.bool_)
+    for effect in found:
+        if effect.kind == "promotion":
+            promoted |= effect.raised
+    return [replace(effect, raised=_beside(effect, promoted)) for effect in found]
+
+
+def _beside(effect: _Effect, promoted: Flags) -> Flags:
+    """Return where [N, T] an effect was up for itself: prices that promotions mostly cut are part of them there.
+
+    Two factors for the same periods could not be told apart.
+    """
+    together = effect.raised & promoted
+    if effect.kind != "price" or together.sum() <= MOSTLY_CUT * promoted.sum():
+        return effect.raised
+    return effect.raised & ~promoted
 
 
 def _others(effects: list[_Effect], values: Floats, seen: Flags, calm: Floats) -> list[Floats]:

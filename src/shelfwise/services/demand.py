@@ -12,6 +12,8 @@ What stands in the panel
   the product's own rate makes implausible where it is not.
 * A series is **live**, and planned, if the product sold in the last ``live_days`` days (182 by default) of the data or
   was launched in them, and is not discontinued.
+* **Prices are those of the price list**, planned ones included, and stand in the panel where any of them changes
+  (`services.prices`).
 
 Shape letters: N series, T past periods, H days ahead, W warehouses, D days from the first to the last known one.
 """
@@ -34,6 +36,7 @@ from shelfwise.domain.errors import DataError
 from shelfwise.domain.panel import DEFAULT_LEVELS, Panel
 from shelfwise.ingest.availability import infer
 from shelfwise.services.names import product_code
+from shelfwise.services.prices import price_days
 from shelfwise.storage import catalogue, imports, sales, stock
 
 Flags = npt.NDArray[np.bool_]
@@ -64,7 +67,8 @@ class Demand:
     panel
         N series of daily demand; ``panel.series`` has unique_id (``product@warehouse``), the product's attributes,
         ``live``, ``first_sale`` and ``last_sale``. Covariates known ahead: ``open`` (0 on closed days, before a launch
-        and after a last day on sale), and, where there are any, the flags ``promotion`` and ``holiday``.
+        and after a last day on sale), and, where there are any, the flags ``promotion`` and ``holiday`` and the amount
+        ``price``.
     products
         The catalogue (PRODUCTS), products without a series included.
     first_day, data_until
@@ -124,7 +128,7 @@ def load(app: App, *, days_ahead: int = DAYS_AHEAD) -> Demand:
     Parameters
     ----------
     days_ahead
-        For how many days after the data opening days, promotions and holidays are laid out.
+        For how many days after the data opening days, promotions, holidays and prices are laid out.
 
     Raises
     ------
@@ -136,6 +140,7 @@ def load(app: App, *, days_ahead: int = DAYS_AHEAD) -> Demand:
         span = sales.sales_span(connection)
         lines = sales.daily_demand(connection)
         events = catalogue.calendar_events(connection)
+        prices = catalogue.prices(connection)
         stocked = stock.stock_levels(connection).select("product", "warehouse")
         on_hand = stock.daily_on_hand(connection)
         cut_short = _cut_short(imports.all_imports(connection))
@@ -155,10 +160,16 @@ def load(app: App, *, days_ahead: int = DAYS_AHEAD) -> Demand:
     # before closed days go missing: a missing day would cut a silence in two
     panel, by_stock, by_silence = _censored(panel, on_hand)
     panel = replace(panel, values=_closed_as_missing(panel, is_open[rows], days))
-    flags = {"open": _on_sale(series, is_open[rows], days), **_event_flags(series, events, days)}
+    grids: dict[str, Flags | Floats] = {
+        "open": _on_sale(series, is_open[rows], days),
+        **_event_flags(series, events, days),
+    }
+    price = price_days(prices, series, days.first, len(days.all))
+    if price is not None:
+        grids["price"] = price
     panel = replace(
         panel,
-        known_future={name: _covariate(panel, grid, days) for name, grid in flags.items()},
+        known_future={name: _covariate(panel, grid, days) for name, grid in grids.items()},
         hierarchy=tuple(name for name in DEFAULT_LEVELS if series[name].null_count() < series.height),
     )
     return Demand(panel, table, first_day, until, by_stock, by_silence, (*notes, *closed_notes))
@@ -348,8 +359,8 @@ def _event_flags(series: pl.DataFrame, events: pl.DataFrame, days: _Days) -> dic
     return flags
 
 
-def _covariate(panel: Panel, grid: Flags, days: _Days) -> Covariate:
-    """Return flags [N, D] or [1, D] as a covariate; one row if all series have the same."""
+def _covariate(panel: Panel, grid: Flags | Floats, days: _Days) -> Covariate:
+    """Return flags or amounts [N, D] or [1, D] as a covariate; one row if all series have the same."""
     first = DAILY.ordinal(days.first)
     if len(grid) == 1 or (grid == grid[:1]).all():
         return Covariate(grid[0].astype(np.float32), None, np.array([first], dtype=np.int64))
