@@ -12,21 +12,37 @@ if TYPE_CHECKING:
     from shelfwise.domain.errors import ShelfwiseError
     from shelfwise.domain.forecast import Forecast
     from shelfwise.domain.panel import Panel
-    from shelfwise.library import Store, backtest, explain, forecast, lifts
+    from shelfwise.library import OrderDecision, Store, Tuning, backtest, explain, forecast, lifts, optimise
 
 __version__ = "0.1.0"
 
-__all__ = ["Forecast", "Panel", "ShelfwiseError", "Store", "__version__", "backtest", "explain", "forecast", "lifts"]
+__all__ = [
+    "Forecast",
+    "OrderDecision",
+    "Panel",
+    "ShelfwiseError",
+    "Store",
+    "Tuning",
+    "__version__",
+    "backtest",
+    "explain",
+    "forecast",
+    "lifts",
+    "optimise",
+]
 
 _HOME: Final = {
     "Forecast": "shelfwise.domain.forecast",
+    "OrderDecision": "shelfwise.library",
     "Panel": "shelfwise.domain.panel",
     "ShelfwiseError": "shelfwise.domain.errors",
     "Store": "shelfwise.library",
+    "Tuning": "shelfwise.library",
     "backtest": "shelfwise.library",
     "explain": "shelfwise.library",
     "forecast": "shelfwise.library",
     "lifts": "shelfwise.library",
+    "optimise": "shelfwise.library",
 }
 
 

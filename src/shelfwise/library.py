@@ -27,6 +27,9 @@ from shelfwise.forecasting.explain import Contributions
 from shelfwise.forecasting.explain import explain as explain_forecast
 from shelfwise.forecasting.lifts import lifts as measure_lifts
 from shelfwise.forecasting.lifts import unseen
+from shelfwise.inventory.cost_table import Tuning as Tuning
+from shelfwise.inventory.optimise import OrderDecision as OrderDecision
+from shelfwise.inventory.optimise import optimise as optimise
 from shelfwise.services import (
     backtests,
     catalogue,

@@ -1,0 +1,391 @@
+"""What to order now: frames in, a decision out, with its proof, its prices and the reason of every line.
+
+Three steps. A table of what each allowed quantity of each product-warehouse would cost (`cost_table.py`); one choice of
+all of them under the limits they share (`joint_order.py`); where a lattice was too long to be laid out in single packs,
+both again with the packs around what was chosen, until the step is one pack.
+
+Letters: N product-warehouses, C options of all of them, S paths, H periods, K limits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.domain.order_frames import LIMIT_PRICES, TRANSFERS
+from shelfwise.inventory import order_report
+from shelfwise.inventory.cost_table import Demand, ItemSummary, Tuning, cost_table
+from shelfwise.inventory.demand_source import DemandSource, demand_source
+from shelfwise.inventory.joint_order import Choice, Mode, choose
+from shelfwise.inventory.order_limits import order_limits
+from shelfwise.inventory.order_options import Limit, OrderOptions
+from shelfwise.inventory.order_terms import ItemTerms, arrivals, item_terms
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_FINE: Final = 8  # packs, or parts of a coarse step, looked at on either side of a choice
+_MOST_ROUNDS: Final = 8
+
+
+@dataclass(frozen=True, eq=False)
+class OrderDecision:
+    """What to order now of N product-warehouses, and what it rests on.
+
+    The frames are made when they are first asked for; ``quantity`` [N] is there at once, in the order of ``ids``.
+
+    Parameters
+    ----------
+    cost, bound, gap
+        Expected cost of the orders, money; no orders from the table that keep the limits as well cost less than
+        ``bound``; ``(cost - bound) / |cost|``.
+    infeasible
+        Which limits cannot be met, by how much and why.
+    notes
+        What was assumed because it was not given, and what was relaxed.
+    mode
+        How the joint choice was found: ``unconstrained``, ``lagrangian`` or ``exact``.
+    options, summary, chosen
+        The table, what the walk found about each item, and [N] the chosen rows.
+    items, source, inbound, limits, lanes, tuning, seed
+        What the decision was made from, for asking again with something changed.
+    """
+
+    cost: float
+    bound: float
+    gap: float
+    infeasible: list[str]
+    notes: list[str]
+    mode: str
+    options: OrderOptions
+    summary: ItemSummary
+    chosen: Integers
+    choice: Choice
+    terms: ItemTerms
+    shared: list[Limit]
+    due: Floats  # [N, H]
+    due_later: Floats  # [N]
+    items: Any = field(repr=False)
+    source: DemandSource = field(repr=False)
+    inbound: Any = field(repr=False)
+    limits: Any = field(repr=False)
+    lanes: Any = field(repr=False)
+    tuning: Tuning = field(default_factory=Tuning)
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        """Name size, money and proof, not the arrays."""
+        lines = int((self.quantity > 0).sum())
+        return (
+            f"OrderDecision({lines:,} of {len(self.quantity):,} lines ordered, spend {self.spend:,.2f}, expected cost "
+            f"{self.cost:,.2f}, gap {self.gap:.3%})"
+        )
+
+    @property
+    def demand(self) -> Demand:
+        """Where the paths come from."""
+        return self.source.demand
+
+    @property
+    def ids(self) -> pl.Series:
+        """[N] the items' ids."""
+        return self.terms.frame["unique_id"]
+
+    @property
+    def quantity(self) -> Floats:
+        """[N] units to order now."""
+        return self.options.quantity[self.chosen]
+
+    @property
+    def spend(self) -> float:
+        """Money spent now."""
+        return float(self.options.spend[self.chosen].sum())
+
+    @cached_property
+    def orders(self) -> pl.DataFrame:
+        """One line for each item, those that save most first; columns as in ``ORDERS``."""
+        return order_report.orders(self.options, self.chosen, self.summary, self.terms, self.shared, self.choice.prices,
+                                   self.due, self.due_later)  # fmt: skip
+
+    @cached_property
+    def policy(self) -> pl.DataFrame:
+        """Reorder point, order-up-to level, safety and cycle stock of each item."""
+        return order_report.policy(self.options, self.summary, self.terms, self.due, self.due_later)
+
+    @cached_property
+    def risk(self) -> pl.DataFrame:
+        """Chance, time and size of a stockout of each item, if nothing more is ordered and after the order.
+
+        Within the protection time: ``p_stockout, lost_units, lost_margin`` if nothing is ordered, and the first two
+        once more after the order; ``by_period`` the chance by each period of the horizon if nothing is ordered.
+        """
+        return order_report.risk(self.options, self.chosen, self.terms, self.demand, self.due, self.tuning.widening)
+
+    @cached_property
+    def prices(self) -> pl.DataFrame:
+        """What one unit more of each limit would save; columns as in ``LIMIT_PRICES``."""
+        rows = {
+            "kind": [limit.kind for limit in self.shared],
+            "scope": [limit.scope for limit in self.shared],
+            "period": [limit.period for limit in self.shared],
+            "value": [limit.value for limit in self.shared],
+            "used": self.choice.used,
+            "price": self.choice.prices,
+        }
+        return LIMIT_PRICES.check(pl.DataFrame(rows, schema={n: c.dtype for n, c in LIMIT_PRICES.columns.items()}))
+
+    @cached_property
+    def next_units(self) -> pl.DataFrame:
+        """The next best packs of all items under any budget, the best use of money first."""
+        return order_report.next_units(self.options, self.chosen, self.ids)
+
+    @cached_property
+    def transfers(self) -> pl.DataFrame:
+        """Stock to move between warehouses now."""
+        return TRANSFERS.empty()
+
+
+def optimise(
+    items: Any,
+    demand: Any,
+    inbound: Any = None,
+    limits: Any = None,
+    lanes: Any = None,
+    gap: float = 1e-3,
+    time_limit: float = 60.0,
+    mode: Mode = "auto",
+    seed: int = 0,
+    *,
+    tuning: Tuning | None = None,
+    threads: int | None = None,
+) -> OrderDecision:
+    """Decide what to order now, so that the expected cost of holding, shortage and ordering is least.
+
+    Parameters
+    ----------
+    items
+        Frame with ``unique_id, on_hand, lead_time_periods`` and what else is known; see ``ITEMS``.
+    demand
+        A `Forecast`; or paths [N, S, H] in the order of ``items``; or a frame ``unique_id, ds`` (or ``period``)``,
+        mean`` and optionally ``q0.1, q0.9``.
+    inbound
+        Frame ``unique_id, period, quantity`` of what is on order; period 1 starts now.
+    limits
+        Frame ``kind, scope, period, value``: ``budget`` (of a supplier), ``space`` (of a warehouse),
+        ``supplier_min``, ``service`` (of a group).
+    lanes
+        Frame ``from, to, lead_time_periods, cost`` on which stock may move between warehouses.
+    gap, time_limit, mode
+        Of the joint choice: wanted proof, seconds, and ``auto``, ``lagrangian`` or ``exact``.
+    seed
+        Of lead times that vary and of paths drawn from a table of means.
+    tuning
+        What a shop's own past chose; None takes the defaults.
+    threads
+        Threads over chunks of items; they change nothing but the time.
+
+    Raises
+    ------
+    DataError
+        A frame breaks its rules, or frames do not fit each other; the message names the item.
+    ParameterError
+        A parameter breaks its rule.
+
+    >>> demand = {"unique_id": ["beans"] * 6, "period": range(1, 7), "mean": [20.0] * 6}
+    >>> items = {"unique_id": ["beans"], "on_hand": [25], "lead_time_periods": [1], "price": [9.0], "pack": [12]}
+    >>> decision = optimise(items, demand)
+    >>> decision.orders.select("unique_id", "quantity", "arrives").row(0)
+    ('beans', 60.0, 2)
+    """
+    started = time.monotonic()
+    _check_call(gap, time_limit, seed)
+    source = demand_source(demand, seed=seed)
+    paths = source.demand
+    terms = item_terms(
+        items, source.ids, source.table, source.freq, n_paths=paths.n_paths, horizon=paths.horizon, seed=seed
+    )
+    _check_size(source, terms)
+    ids = terms.frame["unique_id"]
+    due, later = arrivals(inbound, ids, paths.horizon)
+    shared, space_periods = order_limits(limits, terms.frame, paths.horizon)
+    tuning = Tuning() if tuning is None else tuning
+    engine = _Engine(paths, due, later, terms, shared, space_periods, tuning, threads)
+    options, summary, choice = engine.decide(gap, started + time_limit, mode)
+    notes = [*source.notes, *terms.notes, *engine.notes(options, summary)]
+    if lanes is not None:
+        raise ParameterError("lanes are not planned yet; leave them out")
+    return OrderDecision(
+        cost=choice.cost,
+        bound=choice.bound,
+        gap=choice.gap,
+        infeasible=list(choice.unmet),
+        notes=notes,
+        mode=choice.mode,
+        options=options,
+        summary=summary,
+        chosen=choice.rows,
+        choice=choice,
+        terms=terms,
+        shared=shared,
+        due=due,
+        due_later=later,
+        items=items,
+        source=source,
+        inbound=inbound,
+        limits=limits,
+        lanes=lanes,
+        tuning=tuning,
+        seed=seed,
+    )
+
+
+def _check_call(gap: float, time_limit: float, seed: int) -> None:
+    if not (np.isfinite(gap) and gap >= 0):
+        raise ParameterError(f"gap must be a fraction of zero or more, got {gap}")
+    if not time_limit > 0:
+        raise ParameterError(f"time_limit must be above 0 seconds, got {time_limit}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise ParameterError(f"seed must be a whole number, got {seed!r}")
+
+
+def _check_size(source: DemandSource, terms: ItemTerms) -> None:
+    if source.ids is not None:
+        return
+    drawn = source.demand.draw(np.arange(0, dtype=np.int64))
+    n = getattr(source.demand, "paths", drawn).shape[0]
+    if n != terms.frame.height:
+        raise DataError(
+            f"demand has paths of {n:,} items, items has {terms.frame.height:,} rows; "
+            "give them in the same order, one each"
+        )
+
+
+@dataclass(eq=False)
+class _Engine:
+    """Table, choice and refinement of one decision."""
+
+    demand: Demand
+    due: Floats
+    later: Floats
+    terms: ItemTerms
+    limits: Sequence[Limit]
+    space_periods: tuple[int, ...]
+    tuning: Tuning
+    threads: int | None
+
+    def table(
+        self, rows: Integers | None = None, quantities: Sequence[Floats] | None = None
+    ) -> tuple[OrderOptions, ItemSummary]:
+        """Return the options of all items, or of some with given quantities."""
+        return cost_table(
+            self.demand, self.due, self.later, self.terms.lead_times, self.terms.terms, rows=rows,
+            quantities=quantities, headroom=self._headroom(), space_periods=self.space_periods, tuning=self.tuning,
+            threads=self.threads,
+        )  # fmt: skip
+
+    def _headroom(self) -> Floats | None:
+        """Return [N] units that suppliers with a minimum may sell beyond the usual: the minimum itself, if need be."""
+        minima = [limit for limit in self.limits if limit.kind == "supplier_min"]
+        if not minima:
+            return None
+        room = np.zeros(len(self.later))
+        for limit in minima:
+            cost = np.maximum(self.terms.terms.unit_cost, 1e-9)
+            room = np.where(limit.members, np.maximum(room, limit.value / cost), room)
+        mean = self._mean_demand()
+        return np.minimum(room, 8 * mean * self.terms.terms.review)
+
+    def _mean_demand(self) -> Floats:
+        """Return [N] mean demand per period, drawn in slices."""
+        n, cells = len(self.later), self.demand.n_paths * self.demand.horizon
+        step = max(1, 3_000_000 // cells)
+        parts = [np.arange(low, min(low + step, n)) for low in range(0, n, step)]
+        means = [self.demand.draw(part).mean(axis=(1, 2), dtype=np.float64) for part in parts]
+        return np.concatenate([np.zeros(0), *means])
+
+    def decide(self, gap: float, deadline: float, mode: Mode) -> tuple[OrderOptions, ItemSummary, Choice]:
+        """Make the table and the choice, then look closer where the lattice was coarse."""
+        options, summary = self.table()
+        choice = self._choose(options, gap, deadline, mode)
+        step = summary.step.copy()
+        pack = self.terms.terms.pack
+        for _ in range(_MOST_ROUNDS):
+            coarse = np.flatnonzero(step > pack * (1 + 1e-9))
+            if not len(coarse) or time.monotonic() > deadline:
+                break
+            finer = np.maximum(np.ceil(step[coarse] / pack[coarse] / _FINE), 1) * pack[coarse]
+            finer = np.where(step[coarse] / pack[coarse] <= _FINE, pack[coarse], finer)
+            wanted = self._around(options, choice, coarse, step[coarse], finer)
+            extra, _ = self.table(coarse, wanted)
+            options = merged(options, extra, coarse)
+            step[coarse] = finer
+            choice = self._choose(options, gap, deadline, mode)
+        return options, summary, choice
+
+    def _choose(self, options: OrderOptions, gap: float, deadline: float, mode: Mode) -> Choice:
+        return choose(options, self.limits, gap=gap, time_limit=max(deadline - time.monotonic(), 0.05), mode=mode)
+
+    def _around(
+        self, options: OrderOptions, choice: Choice, items: Integers, step: Floats, finer: Floats
+    ) -> list[Floats]:
+        """Return for each item the quantities a fine step apart around the chosen and the cheapest, 0 first."""
+        terms = self.terms.terms
+        smallest, pack = terms.smallest, terms.pack
+        largest = np.floor(np.minimum(terms.largest, 1e15) / pack + 1e-9) * pack
+        cheapest = options.cheapest()
+        found = []
+        for i, wide, fine in zip(items.tolist(), step.tolist(), finer.tolist(), strict=True):
+            reach = np.arange(-round(wide / fine), round(wide / fine) + 1) * fine
+            near = [reach + options.quantity[row] for row in {int(choice.rows[i]), int(cheapest[i])}]
+            quantity = np.unique(np.concatenate(near))
+            quantity = quantity[(quantity >= smallest[i] - 1e-9) & (quantity <= largest[i] + 1e-9)]
+            found.append(np.concatenate([[0.0], quantity[quantity > 0]]))
+        return found
+
+    def notes(self, options: OrderOptions, summary: ItemSummary) -> list[str]:
+        """Say what the bound covers and how far the demand reached."""
+        notes = []
+        coarse = summary.step > self.terms.terms.pack * (1 + 1e-9)
+        if coarse.any():
+            notes.append(
+                f"{int(coarse.sum()):,} items have more quantities than are laid out: single packs near the chosen "
+                "one, coarser steps elsewhere; the bound covers these quantities"
+            )
+        if self.tuning.critical_ratio_factor != 1.0 or self.tuning.widening != 1.0:
+            notes.append(
+                f"tuned: critical ratio x {self.tuning.critical_ratio_factor:g}, spread of demand x "
+                f"{self.tuning.widening:g}; costs are those of the tuned shortage cost"
+            )
+        return notes
+
+
+def merged(options: OrderOptions, extra: OrderOptions, items: Integers) -> OrderOptions:
+    """Return the options with those of some items added, sorted by quantity; what is there twice counts once.
+
+    >>> one = np.array([0.0, 4.0])
+    >>> table = OrderOptions(np.array([0, 2]), one, one, one, one, one, np.zeros((2, 0)), np.ones(1))
+    >>> more = OrderOptions(np.array([0, 2]), one / 2, one, one, one, one, np.zeros((2, 0)), np.ones(1))
+    >>> merged(table, more, np.array([0])).quantity.tolist()
+    [0.0, 2.0, 4.0]
+    """
+    owner = np.concatenate([options.item, items[extra.item]])
+    quantity = np.concatenate([options.quantity, extra.quantity])
+    order = np.lexsort((quantity, owner))
+    owner, quantity = owner[order], quantity[order]
+    tolerance = 1e-9 * np.maximum(1.0, quantity[1:])
+    first = np.concatenate([[True], (owner[1:] != owner[:-1]) | (np.diff(quantity) > tolerance)])
+    keep = order[first]
+    columns = {
+        name: np.concatenate([getattr(options, name), getattr(extra, name)])[keep]
+        for name in ("quantity", "cost", "spend", "lost_units", "stockout", "space")
+    }
+    offsets = np.searchsorted(owner[first], np.arange(options.n_items + 1))
+    return OrderOptions(offsets=offsets.astype(np.int64), demand_units=options.demand_units, **columns)
