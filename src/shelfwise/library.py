@@ -30,6 +30,7 @@ from shelfwise.forecasting.lifts import unseen
 from shelfwise.inventory.cost_table import Tuning as Tuning
 from shelfwise.inventory.optimise import OrderDecision as OrderDecision
 from shelfwise.inventory.optimise import optimise as optimise
+from shelfwise.inventory.replay_scores import Replay as Replay
 from shelfwise.services import (
     backtests,
     catalogue,
@@ -39,13 +40,19 @@ from shelfwise.services import (
     health,
     importing,
     ordering,
+    override_scores,
+    overrides,
     planning,
     predictions,
+    replaying,
 )
+from shelfwise.services.adjusting import Change
 from shelfwise.services.demand import Demand
 from shelfwise.services.explaining import Explanation
 from shelfwise.services.importing import Imported
+from shelfwise.services.override_scores import OverrideScores
 from shelfwise.services.planning import Plan
+from shelfwise.storage.overrides import Override
 
 MOSTLY: Final = 0.5  # a column of words that is empty more often than this names events
 
@@ -297,6 +304,90 @@ def lifts(
     return measure_lifts(estimator(model).fit(panel), panel, horizon)
 
 
+def replay(
+    policies: replaying.Policies,
+    history: Any,
+    *,
+    freq: str = "1w",
+    lead_time_periods: int = 2,
+    review_periods: int = 1,
+    holding_cost: float = 0.2,
+    shortage_cost: float = 1.0,
+    order_cost: float = 0.0,
+    rounds: int = 8,
+    items: Any = None,
+    opening: Any = None,
+    horizon: int | None = None,
+    model: str = "auto",
+    known_future: Any = None,
+    past_only: Sequence[str] | None = None,
+    static: Any = None,
+    n_paths: int = 200,
+    seed: int = 0,
+    tuning: Tuning | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Replay:
+    """Score order policies on the last periods of a history, each deciding with only what was known then.
+
+    Parameters
+    ----------
+    policies
+        Names (``today``, ``moving_average``, ``min_max``, ``s_q``, ``base_stock_normal``, ``base_stock``,
+        ``optimise``), functions from what is known to units to order, or a mapping of names to either. The first is
+        the one the others are compared with.
+    history, freq, known_future, past_only, static
+        As in `forecast`.
+    lead_time_periods, review_periods
+        Periods from an order to the shelf, and between orders.
+    holding_cost, shortage_cost, order_cost
+        Money per unit left at the end of a period, per unit asked for in vain, and per order line.
+    rounds
+        Decisions; the periods they reach are the last ones of the history.
+    items
+        Frame with ``unique_id`` and what differs by series: ``lead_time_periods, holding_cost, shortage_cost, price,
+        unit_cost, order_cost, pack, moq``.
+    opening
+        Frame ``unique_id, on_hand`` before the first decision; None opens with what the moving average would have
+        left, the same for every policy.
+    horizon
+        Periods forecast in each round; None takes lead and review time and five more.
+    model, n_paths, seed
+        As in `forecast`; one forecast a round serves all policies, and none is made where no policy asks for it.
+    tuning
+        What the shop's own past chose for ``optimise``; see `tune_orders`.
+    progress
+        Called with what is being done, rounds done and rounds in all.
+
+    Returns
+    -------
+    Replay
+        ``.summary()``, a row a policy with cost, holding, shortage, fill rate, stock and the difference to the first
+        with its range; ``.rows``, every policy, series and period; ``.chart()``, an SVG; ``.notes``.
+
+    >>> from datetime import date, timedelta
+    >>> weeks = [date(2025, 1, 6) + timedelta(days=7 * n) for n in range(60)]
+    >>> history = {"unique_id": ["beans"] * 60, "ds": weeks, "y": [float(6 + n % 3) for n in range(60)]}
+    >>> done = replay(["moving_average", "base_stock_normal"], history, rounds=4)
+    >>> done.summary().select("policy", "fill_rate").rows()
+    [('moving_average', 1.0), ('base_stock_normal', 1.0)]
+    """
+    panel = _panel(history, freq, known_future, past_only, static)
+    laid = replaying.world(
+        panel,
+        rounds=whole_number("rounds", rounds),
+        review_periods=whole_number("review_periods", review_periods, "of periods"),
+        items=items,
+        opening=opening,
+        horizon=None if horizon is None else check_horizon(horizon),
+        forecaster=replaying.forecaster(model, whole_number("n_paths", n_paths), whole_number("seed", seed)),
+        lead_time_periods=lead_time_periods,
+        holding_cost=holding_cost,
+        shortage_cost=shortage_cost,
+        order_cost=order_cost,
+    )
+    return laid.run(replaying.named(policies, tuning=tuning), seed=seed, progress=progress)
+
+
 def _panel(history: Any, freq: str, known_future: Any, past_only: Sequence[str] | None, static: Any) -> Panel:
     """Return the panel of a frame; a panel is taken as it is and has to bring its own covariates."""
     if not isinstance(history, Panel):
@@ -442,6 +533,34 @@ class Store:
     def edit(self, quantities: Mapping[str, float], *, reason: str) -> int:
         """Order other quantities, by line; return how many lines changed."""
         return decisions.edit(self.app, self.plan(), quantities, reason)
+
+    def override_forecast(
+        self, what: str, change: str, *, until: date, reason: str, since: date | None = None
+    ) -> Override:
+        """Change the forecast of ``what`` by hand until a day; ``change`` is like ``+20%``, ``x1.5`` or ``12/day``.
+
+        ``what`` is a product, ``product@warehouse``, like ``category:Tea``, or ``shop``.
+        """
+        return overrides.set_forecast(self.app, what, Change.parse(change), until=until, reason=reason, since=since)
+
+    def override_order(
+        self, line: str, quantity: float, *, reason: str, rule: str = "exactly", until: date | None = None
+    ) -> Override:
+        """Say what a line orders on every plan until a day: ``exactly``, ``at least`` or ``at most`` so many units."""
+        plan = self.plan()
+        return overrides.set_order(self.app, plan, line, quantity, reason=reason, rule=rule, until=until)[0]
+
+    def overrides(self, *, every: bool = False) -> pl.DataFrame:
+        """Return the overrides that hold or are to come, the newest first; ``every`` with those that are over."""
+        return overrides.listed(self.app, every=every)
+
+    def revert_override(self, number: int) -> Override:
+        """End an override; it stays in the list."""
+        return overrides.revert(self.app, number)
+
+    def override_scores(self) -> OverrideScores:
+        """Return what overrides and edits were worth against what came true, by person and reason, and in detail."""
+        return override_scores.score(self.app)
 
     def purchase_orders(self, status: str | None = None) -> pl.DataFrame:
         """Return purchase order lines, of all orders or of those in one state."""

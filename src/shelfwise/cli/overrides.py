@@ -125,7 +125,7 @@ def listed(
         frame,
         to,
         shown=SHOWN,
-        empty="no override holds; --all shows those that are over, `shelfwise override forecast --help` how to set one",
+        empty="no override holds; --all shows those that are over, `shelfwise override forecast` sets one",
     )
     return 0
 

@@ -188,7 +188,7 @@ def _forecasts(app: App, changed: Sequence[Override], runs: Sequence[PlanRun], k
         error_with=(pl.col("with") - pl.col("sold")).abs(), error_without=(pl.col("without") - pl.col("sold")).abs()
     )
     valued = scored.with_columns(value_units=pl.col("error_without") - pl.col("error_with"))
-    return valued.with_columns(value=pl.col("value_units") * pl.col("price")).select(FORECASTS)
+    return valued.with_columns(value=pl.col("value_units") * pl.col("price")).select(list(FORECASTS))
 
 
 def _lasts(one: Override, day: dt.date) -> bool:
