@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from shelfwise.domain.errors import ShelfwiseError
     from shelfwise.domain.forecast import Forecast
     from shelfwise.domain.panel import Panel
-    from shelfwise.library import OrderDecision, Store, Tuning, backtest, explain, forecast, lifts, optimise
+    from shelfwise.library import (
+        OrderDecision,
+        Replay,
+        Store,
+        Tuning,
+        backtest,
+        explain,
+        forecast,
+        lifts,
+        optimise,
+        replay,
+    )
 
 __version__ = "0.1.0"
 
@@ -20,6 +31,7 @@ __all__ = [
     "Forecast",
     "OrderDecision",
     "Panel",
+    "Replay",
     "ShelfwiseError",
     "Store",
     "Tuning",
@@ -29,12 +41,14 @@ __all__ = [
     "forecast",
     "lifts",
     "optimise",
+    "replay",
 ]
 
 _HOME: Final = {
     "Forecast": "shelfwise.domain.forecast",
     "OrderDecision": "shelfwise.library",
     "Panel": "shelfwise.domain.panel",
+    "Replay": "shelfwise.library",
     "ShelfwiseError": "shelfwise.domain.errors",
     "Store": "shelfwise.library",
     "Tuning": "shelfwise.library",
@@ -43,6 +57,7 @@ _HOME: Final = {
     "forecast": "shelfwise.library",
     "lifts": "shelfwise.library",
     "optimise": "shelfwise.library",
+    "replay": "shelfwise.library",
 }
 
 

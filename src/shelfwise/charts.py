@@ -30,6 +30,8 @@ _ROW: Final = 30
 _TALLEST_ROW: Final = 72
 _DOT_STEP: Final = 7
 
+_MEANINGS: Final = {"wql": "Error for each unit sold (weighted quantile loss)"}
+
 BEST_COLOUR: Final = "#0b7d74"
 OTHER_COLOUR: Final = "#8a6d1f"
 BEST_IN_THE_DARK: Final = "#3cc8bc"
@@ -146,12 +148,13 @@ def _in_order(rows: pl.DataFrame) -> list[str]:
 
 def _heading(title: str, metric: str, cutoffs: list[str]) -> tuple[list[str], float]:
     """Return title and key, and where the first block begins."""
+    lines = [f"{_MEANINGS.get(metric, metric)}; smaller is better, the best in bold."]
     if len(cutoffs) == 1:
-        lines = [f"{metric}, smaller is better, the best in bold.", f"One cutoff: {cutoffs[0]}."]
+        lines.append(f"The last day that was known: {cutoffs[0]}.")
     else:
-        lines = [
-            f"{metric}, smaller is better, the best in bold. Bar and number: the mean.",
-            f"Dots: {len(cutoffs)} cutoffs, from {cutoffs[0]} on top to {cutoffs[-1]} below.",
+        lines += [
+            "Bar and number: the mean. Dots: the same with other last known days,",
+            f"{len(cutoffs)} from {cutoffs[0]} (on top) to {cutoffs[-1]} (below).",
         ]
     parts = [_text(0, 22, title, "title")]
     parts += [_text(0, 43 + 17 * number, line, "note") for number, line in enumerate(lines)]
@@ -265,3 +268,49 @@ def _number(value: float | None) -> str:
     if value is None:
         return "no score"
     return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
+
+
+def policy_costs(rows: pl.DataFrame, *, title: str = "What each policy would have cost") -> str:
+    """Draw the cost of order policies in a replay: a bar each, holding and shortage in it, the cheapest in bold.
+
+    Parameters
+    ----------
+    rows
+        One row a policy with ``policy, cost, holding, shortage, ordering``, money.
+    title
+        What stands above the drawing.
+
+    Raises
+    ------
+    DataError
+        There is no policy.
+
+    >>> row = {"policy": ["mine"], "cost": [3.0], "holding": [1.0], "shortage": [2.0], "ordering": [0.0]}
+    >>> "mine: 3.00 in all, 1.00 of it for holding" in policy_costs(pl.DataFrame(row))
+    True
+    """
+    if rows.height == 0:
+        raise DataError("no policy was replayed, so there is nothing to draw")
+    top = 62.0
+    scale = _Scale(_nice_top(float(rows["cost"].max() or 0.0)))  # type: ignore[arg-type]
+    bottom = top + _ROW * rows.height
+    parts = [_text(0, 22, title, "title")]
+    parts.append(_text(0, 43, "Cost, smaller is better, the best in bold. Thick: holding; thin: shortage, ordering."))
+    parts += [_line(scale.at(tick), top, scale.at(tick), bottom) for tick in scale.ticks]
+    parts += [_text(scale.at(tick), bottom + 16, f"{tick:,.12g}", "note value", "middle") for tick in scale.ticks]
+    told, best = [], rows["cost"].min()
+    for number, row in enumerate(rows.iter_rows(named=True)):
+        middle, kind = top + _ROW * (number + 0.5), "best" if row["cost"] == best else "other"
+        words_of = f"{row['policy']}: {_number(row['cost'])} in all, {_number(row['holding'])} of it for holding"
+        told.append(f"{words_of}.")
+        x = scale.at(row["holding"])
+        bold = "best" if kind == "best" else ""
+        parts += [
+            _text(_NAMES, middle + 4.5, words.shortened(row["policy"], _LONGEST_NAME), bold, "end"),
+            f'<rect class="{kind}" style="stroke:none" x="{_LEFT}" y="{middle - 8:.1f}" width="{x - _LEFT:.1f}" '
+            f'height="16"><title>{escape(words_of)}</title></rect>',
+            f'<rect class="{kind}" style="stroke:none" x="{x:.1f}" y="{middle - 3:.1f}" '
+            f'width="{max(scale.at(row["cost"]) - x, 0.0):.1f}" height="6"/>',
+            _text(WIDTH - 2, middle + 4.5, _number(row["cost"]), f"value {bold}".strip(), "end"),
+        ]
+    return _document(parts, bottom + 26, title, " ".join(told))
