@@ -22,6 +22,7 @@ from shelfwise.cli import (
     forecasts,
     history,
     imports,
+    new_products,
     orders,
     overrides,
     products,
@@ -44,7 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, imports, orders, purchasing, products, overrides, forecasts, backtests, suppliers, history, database, config,
+    demo, imports, orders, purchasing, products, new_products, overrides, forecasts, backtests, suppliers, history,
+    database, config,
 ):  # fmt: skip
     module.register(app)
 

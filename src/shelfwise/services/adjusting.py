@@ -27,6 +27,7 @@ from shelfwise.domain import words
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.panel import Panel
+from shelfwise.services.inheriting import HISTORY
 from shelfwise.storage import overrides
 from shelfwise.storage.overrides import Override
 
@@ -298,4 +299,6 @@ def change_words(override: Override) -> str:
         units = words.units(override.value["quantity"])
         rule = override.value["rule"]
         return f"{units} units" if rule == "exactly" else f"{rule} {units} units"
+    if override.setting == HISTORY:
+        return f"that of {override.value['like']} x{override.value['times']:g}"
     return ", ".join(f"{key} {value}" for key, value in override.value.items())

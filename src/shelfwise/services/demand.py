@@ -3,7 +3,8 @@
 What stands in the panel
 ------------------------
 * A series begins with its first sale, or with ``launched_on`` if that is earlier; days without a sale are zeros.
-  A product that ``replaces`` another inherits its history in the same warehouse.
+  A product that ``replaces`` another, or that a person called like another, inherits its history in the same
+  warehouse (`services.inheriting`).
 * All series end on the last complete day of the data. Today is not over and never counts; a last day that an import
   found cut short does not count either. A discontinued product's series ends with it.
 * **Closed days are missing, not zero**: the closed weekdays of the settings, closures in the calendar, weekdays on
@@ -20,8 +21,8 @@ Shape letters: N series, T past periods, H days ahead, W warehouses, D days from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -35,9 +36,10 @@ from shelfwise.domain.covariates import Covariate
 from shelfwise.domain.errors import DataError
 from shelfwise.domain.panel import DEFAULT_LEVELS, Panel
 from shelfwise.ingest.availability import infer
+from shelfwise.services.inheriting import HISTORY, inheritance, stock_inherited, with_inherited
 from shelfwise.services.names import product_code
 from shelfwise.services.prices import price_days
-from shelfwise.storage import catalogue, imports, sales, stock
+from shelfwise.storage import catalogue, imports, overrides, sales, stock
 
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -77,6 +79,8 @@ class Demand:
         Days marked as censored because they ended without stock, and because the silence was implausible.
     notes
         What a reader must know, in sentences.
+    inherited
+        By product, a sentence on whose history it takes over.
     """
 
     panel: Panel
@@ -86,6 +90,7 @@ class Demand:
     censored_by_stock: int = 0
     censored_by_silence: int = 0
     notes: tuple[str, ...] = ()
+    inherited: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def planning_day(self) -> date:
@@ -144,11 +149,14 @@ def load(app: App, *, days_ahead: int = DAYS_AHEAD) -> Demand:
         stocked = stock.stock_levels(connection).select("product", "warehouse")
         on_hand = stock.daily_on_hand(connection)
         cut_short = _cut_short(imports.all_imports(connection))
+        likes = overrides.standing_overrides(connection, date.min, HISTORY)
     if span is None:
         raise DataError("the store has no sales yet; `shelfwise import FILE...` reads them from your files")
     first_day, last_day = span
     until, notes = _last_complete_day(last_day, app.today(), cut_short)
-    lines = _inherited(lines.filter(pl.col("day") <= until), table)
+    lines = lines.filter(pl.col("day") <= until)
+    taken = inheritance(lines, table, likes, until)
+    lines, on_hand = with_inherited(lines, taken.heirs), stock_inherited(on_hand, taken.heirs)
     if lines.height == 0:
         raise DataError(f"all sales in the store are of {last_day}, a day that is not over; forecast tomorrow")
     days = _Days(first_day, until, days_ahead)
@@ -172,7 +180,7 @@ def load(app: App, *, days_ahead: int = DAYS_AHEAD) -> Demand:
         known_future={name: _covariate(panel, grid, days) for name, grid in grids.items()},
         hierarchy=tuple(name for name in DEFAULT_LEVELS if series[name].null_count() < series.height),
     )
-    return Demand(panel, table, first_day, until, by_stock, by_silence, (*notes, *closed_notes))
+    return Demand(panel, table, first_day, until, by_stock, by_silence, (*notes, *closed_notes), taken.told)
 
 
 @dataclass(frozen=True)
@@ -215,22 +223,6 @@ def _last_complete_day(last: date, today: date, cut_short: set[date]) -> tuple[d
     if last in cut_short:
         return last - timedelta(days=1), [f"the last day of the data, {last}, is cut short and does not count"]
     return last, []
-
-
-def _inherited(lines: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
-    """Add, for each product that replaces another, the other's sales before its own begin."""
-    heirs = table.filter(pl.col("replaces").is_not_null()).select("product", "replaces", "launched_on")
-    if heirs.height == 0:
-        return lines
-    own = lines.group_by("product").agg(own_first=pl.col("day").min())
-    heirs = heirs.join(own, on="product", how="left").with_columns(begins=pl.min_horizontal("launched_on", "own_first"))
-    past = (
-        lines.rename({"product": "replaces"})
-        .join(heirs.select("product", "replaces", "begins"), on="replaces")
-        .filter((pl.col("day") < pl.col("begins")).fill_null(value=True))
-        .select(lines.columns)
-    )
-    return pl.concat([lines, past]).unique(["product", "warehouse", "day"], keep="first", maintain_order=True)
 
 
 def _series(
@@ -336,7 +328,9 @@ def _on_sale(series: pl.DataFrame, is_open: Flags, days: _Days) -> Flags:
     first = _ordinals(pl.select(sold_before).to_series())
     last = _ordinals(pl.select(pl.max_horizontal(series["discontinued_on"], series["last_sale"])).to_series())
     last = np.where(series["discontinued_on"].is_null().to_numpy(), np.iinfo(np.int32).max, last)
-    return is_open & (day >= first[:, None]) & (day <= last[:, None])
+    launch = _ordinals(begins)  # one still ahead holds, whatever sales were inherited
+    ahead = (day > DAILY.ordinal(days.until)) & (day < launch[:, None])
+    return is_open & (day >= first[:, None]) & (day <= last[:, None]) & ~ahead
 
 
 def _event_flags(series: pl.DataFrame, events: pl.DataFrame, days: _Days) -> dict[str, Flags]:

@@ -149,6 +149,7 @@ def _line(
     supplier = _supplier_name(side, line["supplier"])
     sentences = (
         *_demand_words(line, panel, weekdays),
+        *([known.inherited[line["product"]]] if line["product"] in known.inherited else []),
         *_override_words(app, one, plan, before),
         *made_of.sentences,
         *_stock_words(line, plan, app.settings.currency),
