@@ -23,7 +23,7 @@ def test_json_is_one_document_with_every_number_of_a_line(shop) -> None:
     assert set(PROPOSAL_LINES.columns) <= set(document["lines"][0])
     for line in document["lines"]:
         assert line["demand"] + line["safety"] - line["on_hand"] - line["due"] == line["net"]
-        assert line["quantity"] == line["rounded"] + line["top_up"]
+        assert line["quantity"] == line["rounded"] + line["top_up"] - (line["cut"] or 0)
         assert line["quantity"] % line["pack_size"] == 0
 
 
@@ -258,3 +258,32 @@ def test_a_plan_from_old_data_says_since_when_orders_are_due_and_exits_4(shop) -
     assert "The first order was due on" in said.err
     assert "import newer sales first" in said.err
     assert "today" not in said.err
+
+
+def test_a_budget_is_kept_and_said_in_words(shop) -> None:
+    whole = sum(line["cost"] for line in shop("order", "--json").data["lines"])
+    said = shop("order", "--budget", f"{whole / 3:.0f}")
+    assert f"of EUR {whole / 3:,.0f} spent; one EUR more would save about EUR" in said.err
+    assert "for the budget ->" in said.out
+    document = shop("order", "--budget", f"{whole / 3:.0f}", "--json").data
+    assert sum(line["cost"] for line in document["lines"]) <= whole / 3
+    assert document["budget"]["asked"] == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("wrong", ["much", "S-BRIN=", "=5", "S-BRIN=much"])
+def test_a_budget_that_is_no_amount_is_a_usage_error(shop, wrong: str) -> None:
+    said = shop("order", "--budget", wrong)
+    assert said.code == 2
+    assert "S-BRIN=2000" in said.err
+
+
+def test_explain_shows_levels_and_demand_of_every_line(shop) -> None:
+    document = shop("order", "--explain", "--json").data
+    assert [row["unique_id"] for row in document["details"]] == [line["unique_id"] for line in document["lines"]]
+    out = shop("order", "--explain").out
+    assert out.count("by cost alone: reorder at") == len(document["lines"])
+    assert out.count("stock that runs out before the next order comes") == len(document["lines"])
+
+
+def test_explain_needs_a_plan_that_is_kept(shop) -> None:
+    assert shop("order", "--explain", "--dry-run").code == 2

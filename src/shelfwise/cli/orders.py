@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,8 @@ from shelfwise.cli.progress import Progress
 from shelfwise.domain import words
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from shelfwise.app import App
     from shelfwise.services.planning import Plan
 
@@ -50,6 +53,15 @@ def order(
         float | None,
         typer.Option("--lead-time", help="Days to delivery where no supplier states them.", min=0, show_default=False),
     ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget", metavar="[SUPPLIER=]AMOUNT", help="Spend at most this, on what prevents most loss; repeatable."
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show levels, safety stock and what the last unit saves, line by line.")
+    ] = False,
     approve: Annotated[
         LineNames,
         typer.Option("--approve", metavar="WHAT", help="Approve a line, a supplier or `all`: drafts purchase orders."),
@@ -90,10 +102,14 @@ def order(
     """
     to = form(as_json, as_csv)
     deciding = bool(approve or edit or snooze or reject or undo)
+    if explain and dry_run:
+        raise typer.BadParameter("--explain reads the plan that was kept, and --dry-run keeps none; leave one out")
+    budgets = dict(_budget(text) for text in budget or [])
     if deciding and dry_run:
         raise typer.BadParameter("--dry-run keeps nothing, so there is nothing to decide on; leave one of them out")
     with open_shop(database, service_level=service, default_lead_time_days=lead_time, model=model) as shop:
-        plan = _plan(shop, latest=bool(undo) and not (approve or edit or snooze or reject), save=not dry_run)
+        undoing = bool(undo) and not (approve or edit or snooze or reject)
+        plan = _plan(shop, budgets, latest=undoing, save=not dry_run)
         drafted: list[str] = []
         if deciding:
             drafted = _decide(shop, plan, approve, edit, snooze, reject, undo, reason)
@@ -102,12 +118,23 @@ def order(
             plan = _of_supplier(shop, plan, supplier)
         if export is not None:
             _export(shop, plan, drafted, export)
-        _show(shop, plan, to, show_all)
+        _show(shop, plan, to, show_all, explained=explain)
         pressing = plan.due_by(max(plan.as_of, shop.today())).height > 0
     return ACTION_NEEDED if pressing and not deciding else 0
 
 
-def _plan(shop: App, *, latest: bool, save: bool) -> Plan:
+def _budget(text: str) -> tuple[str, float]:
+    """Read ``5000`` as a budget for everything and ``S-BRIN=2000`` as one for a supplier."""
+    name, amount = _pair(text, "SUPPLIER=AMOUNT, for example S-BRIN=2000") if "=" in text else ("all", text)
+    try:
+        return name, float(amount.replace(",", ""))
+    except ValueError:
+        raise typer.BadParameter(
+            f"a budget must be an amount of money, like 5000 or S-BRIN=2000, got {text!r}"
+        ) from None
+
+
+def _plan(shop: App, budgets: dict[str, float], *, latest: bool, save: bool) -> Plan:
     from shelfwise.services import planning
 
     if latest:
@@ -115,7 +142,7 @@ def _plan(shop: App, *, latest: bool, save: bool) -> Plan:
         if made is not None:
             return made
     with Progress() as progress:
-        return planning.make_plan(shop, save=save, progress=progress)
+        return planning.make_plan(shop, budgets=budgets, save=save, progress=progress)
 
 
 def _again(shop: App, plan: Plan) -> Plan:
@@ -203,24 +230,43 @@ def _export(shop: App, plan: Plan, drafted: list[str], folder: Path) -> None:
         say(f"saved {path}")
 
 
-def _show(shop: App, plan: Plan, to: Form, show_all: bool) -> None:
+def _show(shop: App, plan: Plan, to: Form, show_all: bool, *, explained: bool) -> None:
     currency = shop.settings.currency
+    details = _details(shop, plan) if explained else None
     if to is Form.JSON:
-        write_json(as_document(plan, currency, shop.today()))
+        document = as_document(plan, currency, shop.today())
+        if details is not None:
+            document["details"] = details.to_dicts()
+        write_json(document)
         return
     if to is Form.CSV:
-        write_frame(plan.open_lines, to)
+        lines = plan.open_lines
+        write_frame(lines if details is None else lines.join(details, on="unique_id", how="left"), to)
         return
     tell(shop, plan)
     say(proposal.summary(plan, currency, shop.today()))
+    if plan.budget is not None:
+        for text in proposal.budget_lines(plan.budget, currency):
+            say(text)
     on_terminal = sys.stdout.isatty() and not show_all
     proposal.write_proposal(
-        plan, currency, per_supplier=LINES_ON_A_TERMINAL if on_terminal else None, more=": --all shows them"
+        plan,
+        currency,
+        per_supplier=LINES_ON_A_TERMINAL if on_terminal else None,
+        more=": --all shows them",
+        details=details,
     )
     away = plan.lines.filter(plan.lines["status"].is_in(["snoozed", "rejected", "approved"]))
     if away.height:
         counts = ", ".join(f"{n} {status}" for status, n in away["status"].value_counts(sort=True).iter_rows())
         say(f"\nnot shown: {counts}")
+
+
+def _details(shop: App, plan: Plan) -> pl.DataFrame:
+    """Return what stands behind each open line."""
+    from shelfwise.services import budgeting, planning
+
+    return budgeting.details(planning.weighed(shop, plan), plan.open_lines["unique_id"].to_list())
 
 
 def tell(shop: App, plan: Plan) -> None:
@@ -249,4 +295,5 @@ def as_document(plan: Plan, currency: str, today: dt.date | None = None) -> dict
         "orders": plan.orders.to_dicts(),
         "lines": plan.open_lines.to_dicts(),
         "overdue": plan.overdue.to_dicts(),
+        "budget": None if plan.budget is None else asdict(plan.budget),
     }

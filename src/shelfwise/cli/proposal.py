@@ -13,14 +13,25 @@ from shelfwise.cli.output import width, write
 from shelfwise.domain import words
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from shelfwise.services.budgeting import Budget
     from shelfwise.services.planning import Plan
 
 NARROWEST_NAME = 8
 WIDEST_NAME = 44
+NEXT_SHOWN = 3
 HEADERS = ("line", "product", "on hand", "due", "sells a day", "runs out", "order")
 
 
-def write_proposal(plan: Plan, currency: str, *, per_supplier: int | None = None, more: str = "") -> None:
+def write_proposal(
+    plan: Plan,
+    currency: str,
+    *,
+    per_supplier: int | None = None,
+    more: str = "",
+    details: pl.DataFrame | None = None,
+) -> None:
     """Write the open lines, supplier by supplier, the most pressing first.
 
     Parameters
@@ -29,8 +40,11 @@ def write_proposal(plan: Plan, currency: str, *, per_supplier: int | None = None
         Lines shown of each supplier; None for all.
     more
         What to say about how to see the rest.
+    details
+        What stands behind the lines, by ``unique_id``; None leaves it out.
     """
     lines = plan.open_lines.to_dicts()
+    behind = {} if details is None else {row["unique_id"]: row for row in details.iter_rows(named=True)}
     table = [_cells(line, plan) for line in lines]
     sizes = _sizes(table)
     for order in plan.orders.iter_rows(named=True):
@@ -43,8 +57,53 @@ def write_proposal(plan: Plan, currency: str, *, per_supplier: int | None = None
         for i in shown:
             write("  " + _row(table[i], sizes))
             write("      " + _sum(lines[i]))
+            if lines[i]["unique_id"] in behind:
+                for text in _behind(behind[lines[i]["unique_id"]], currency):
+                    write("      " + text)
         if len(own) > len(shown):
             write(f"  ... {words.count(len(own) - len(shown), 'more line')}{more}")
+
+
+def _behind(row: dict[str, Any], currency: str) -> Iterator[str]:
+    """Say what stands behind a line: its levels, and what demand may come to until the next order can arrive."""
+    point, up_to, cycle = (words.units(row[name]) for name in ("reorder_point", "order_up_to", "cycle_stock"))
+    yield f"by cost alone: reorder at {point}, fill up to {up_to}, about {cycle} of it cycle stock"
+    low, middle, high = (words.units(row[f"{name}_stock"]) for name in ("minimum", "regular", "protected"))
+    chances = [words.share(row[f"{name}_stockout"]) for name in ("minimum", "regular", "protected")]
+    yield (
+        f"minimum {low}, regular {middle}, protected {high}: stock that runs out before the next order comes in "
+        f"{', '.join(chances[:2])} and {chances[2]} of cases"
+    )
+    if row["marginal_value"] is not None:
+        yield f"the last pack worth ordering saves {words.money(row['marginal_value'], currency)} per {currency}"
+
+
+def budget_lines(budget: Budget, currency: str) -> Iterator[str]:
+    """Say what a budget bought, what one unit of money more would bring, and where it should go."""
+
+    def money(value: float) -> str:
+        return words.money(value, currency)
+
+    for row in budget.limits:
+        whose = f" for {row['scope']}" if row["scope"] else ""
+        text = f"Budget{whose}: {money(row['used'])} of {money(row['value'])} spent"
+        if row["price"] > 0:
+            text += f"; one {currency} more would save about {words.money(row['price'], currency)}"
+        elif budget.spend < budget.asked:
+            text += "; more would cost more to hold than it saves, or would not be a whole pack"
+        yield text + "."
+    if budget.spend < budget.asked:
+        yield (
+            f"The lines would take {money(budget.asked)} in all. No other choice within the budget is cheaper by more "
+            f"than {budget.gap:.2%} of the expected cost."
+        )
+    for row in budget.next_units[:NEXT_SHOWN]:
+        yield (
+            f"  next: {row['unique_id']} {words.units(row['from_quantity'])} -> {words.units(row['to_quantity'])} for "
+            f"{money(row['spend'])}, saves about {money(row['saving'])}"
+        )
+    for note in budget.notes:
+        yield f"note: {note}"
 
 
 def _heading(order: dict[str, Any], plan: Plan, currency: str) -> Iterator[str]:

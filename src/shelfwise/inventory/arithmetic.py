@@ -17,6 +17,8 @@ class Arithmetic:
     412 demand + 96 safety - 214 on hand - 160 due = 134 -> packs of 12 -> 144
     >>> print(Arithmetic(20, -3, 0, 5, minimum=50, rounded=50, top_up=10, stock_known=False))
     20 demand - 3 safety - 0 on hand (not known) - 5 due = 12 -> minimum 50 -> 50 + 10 for the supplier's minimum -> 60
+    >>> print(Arithmetic(412, 96, 214, 160, pack_size=12, rounded=144, cut=48))
+    412 demand + 96 safety - 214 on hand - 160 due = 134 -> packs of 12 -> 144 - 48 for the budget -> 96
     >>> print(Arithmetic(20, 5, 40, 0))
     20 demand + 5 safety - 40 on hand - 0 due = -15 -> 0
 
@@ -39,6 +41,7 @@ class Arithmetic:
     stock_known: bool = True
     policy: str = BaseStock.name
     lot_size: float = 0.0
+    cut: float = 0.0
 
     @classmethod
     def of(cls, line: Mapping[str, Any]) -> Arithmetic:
@@ -46,7 +49,7 @@ class Arithmetic:
         return cls(
             line["demand"], line["safety"], line["on_hand"], line["due"], line["pack_size"],
             line["minimum_order_quantity"], line["rounded"], line["top_up"], line["stock_known"],
-            line["policy"], line["lot_size"],
+            line["policy"], line["lot_size"], line["cut"] or 0.0,
         )  # fmt: skip
 
     @property
@@ -57,7 +60,7 @@ class Arithmetic:
     @property
     def quantity(self) -> float:
         """Return the units to order."""
-        return self.rounded + self.top_up
+        return self.rounded + self.top_up - self.cut
 
     def __str__(self) -> str:
         """Write the sum on one line."""
@@ -68,7 +71,9 @@ class Arithmetic:
             text += self._steps()
         text += f" -> {_units(self.rounded)}"
         if self.top_up > 0:
-            text += f" + {_units(self.top_up)} for the supplier's minimum -> {_units(self.quantity)}"
+            text += f" + {_units(self.top_up)} for the supplier's minimum -> {_units(self.rounded + self.top_up)}"
+        if self.cut > 0:
+            text += f" - {_units(self.cut)} for the budget -> {_units(self.quantity)}"
         return text
 
     def _steps(self) -> str:

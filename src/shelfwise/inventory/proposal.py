@@ -277,6 +277,7 @@ def propose(
         lot_size=pl.Series(lot),
         rounded=pl.Series(quantity),
         top_up=pl.lit(0.0),
+        cut=pl.lit(None, dtype=pl.Float64()),
         quantity=pl.Series(quantity),
         unit_cost="unit_cost",
         cost=pl.Series(quantity * cost, nan_to_null=True),
@@ -450,12 +451,25 @@ def top_up_to_minimum(
     raised = lines.with_columns(top_up=pl.col("top_up") + pl.Series(added)).with_columns(
         quantity=pl.col("rounded") + pl.col("top_up")
     )
-    position = (raised["on_hand"] + raised["due"]).cast(pl.Float64).to_numpy() + raised["quantity"].to_numpy()
-    raised = raised.with_columns(
+    return _summed_up(raised)
+
+
+def cut_to(lines: pl.DataFrame, quantity: Floats) -> pl.DataFrame:
+    """Return the lines with less to order, ``quantity`` [N] units, and a sum that says what was cut for a budget."""
+    lines = PROPOSAL_LINES.check(lines)
+    wanted = pl.col("rounded") + pl.col("top_up")
+    less = lines.with_columns(quantity=pl.Series(quantity)).with_columns(cut=wanted - pl.col("quantity"))
+    return _summed_up(less)
+
+
+def _summed_up(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines with cost, cover and sum of the quantities they have now."""
+    position = (lines["on_hand"] + lines["due"]).cast(pl.Float64).to_numpy() + lines["quantity"].to_numpy()
+    lines = lines.with_columns(
         cost=pl.col("quantity") * pl.col("unit_cost"),
-        days_of_cover_after=_cover(position, raised["demand_per_day"].to_numpy()),
+        days_of_cover_after=_cover(position, lines["demand_per_day"].to_numpy()),
     )
-    return PROPOSAL_LINES.check(_with_arithmetic(raised))
+    return PROPOSAL_LINES.check(_with_arithmetic(lines))
 
 
 def by_supplier(

@@ -28,24 +28,29 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from shelfwise.app import App
+from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.events import PlanPublished
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
 from shelfwise.inventory.incoming import Incoming, incoming
+from shelfwise.inventory.optimise import OrderDecision
 from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon, propose, top_up_to_minimum
-from shelfwise.services import adjusting, demand, supply
+from shelfwise.services import adjusting, budgeting, demand, supply
 from shelfwise.services.adjusting import Adjusted
+from shelfwise.services.budgeting import Budget
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 from shelfwise.services.supply import Supply
-from shelfwise.storage import archive, outbox, overrides, plans
+from shelfwise.storage import archive, catalogue, outbox, overrides, plans
 from shelfwise.storage.overrides import Override
 
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
+Floats = NDArray[np.float64]
 
 DAYS_LAID_OUT: Final = 400
 """Days ahead for which closed days and promotions are laid out: longer than any usual protection time."""
@@ -83,6 +88,8 @@ class Plan:
         SUPPLIER_ORDERS of the open lines: neither snoozed, rejected nor approved.
     overdue
         Open purchase order lines so late that they do not count, with the reason.
+    budget
+        What a budget made of the proposal; None where none was given.
     """
 
     run_id: int | None
@@ -95,6 +102,7 @@ class Plan:
     orders: pl.DataFrame
     overdue: pl.DataFrame
     notes: tuple[str, ...] = ()
+    budget: Budget | None = None
 
     @property
     def open_lines(self) -> pl.DataFrame:
@@ -135,6 +143,7 @@ def make_plan(
     service_level: float | None = None,
     lead_time_days: float | None = None,
     model: str | None = None,
+    budgets: Mapping[str, float] | None = None,
     save: bool = True,
     known: Demand | None = None,
     side: Supply | None = None,
@@ -150,6 +159,8 @@ def make_plan(
         Lead time of suppliers that state none and have delivered nothing yet; None takes the setting.
     model
         Forecasting model; None takes the setting.
+    budgets
+        Money to spend at most, by supplier code; `budgeting.ALL_SUPPLIERS` is for everything together.
     save
         Keep the plan and its forecast in the store; False for a trial.
     known, side
@@ -173,7 +184,7 @@ def make_plan(
     side = supply.load(app) if side is None else side
     chosen = settings.model if model is None else model
     words_against = adjusting.standing(app, known.planning_day, adjusting.FORECAST)
-    mark = _mark(app, known, side, rules, chosen, words_against)
+    mark = _mark(app, known, side, rules, chosen, words_against, budgets)
     with app.database.read() as connection:
         last = plans.latest_run(connection)
     if last is not None and last.parameters.get("mark") == mark:
@@ -193,6 +204,13 @@ def make_plan(
     tell("working out orders", 3, 4)
     lines = _lines(forecast, items, coming, live.planning_day, rules, settings.seed)
     lines = _topped_up(lines, side, rules)
+    budget = None
+    if budgets:
+        inbound = _due(coming, items, live.planning_day, horizon)
+        cut, budget = budgeting.within(
+            lines.select(_LINE_COLUMNS), items, forecast, inbound, budgets, side.suppliers, seed=settings.seed
+        )
+        lines = cut.with_columns(lines.select(_TOLD))
     plan = _assembled(
         Plan(
             run_id=None,
@@ -205,6 +223,7 @@ def make_plan(
             orders=lines,
             overdue=coming.left_out,
             notes=(*known.notes, *forecast.provenance.notes, *_stock_ahead(side, live), *_notes(lines, rules)),
+            budget=budget,
         ),
         side,
     )
@@ -219,7 +238,7 @@ def _lines(
 ) -> pl.DataFrame:
     """Propose chunk by chunk, so that memory stays flat; PROPOSAL_LINES and the 80 % range of daily demand."""
     days = [as_of + dt.timedelta(days=day) for day in range(forecast.horizon + 1)]
-    inbound = coming.by_period(items["product"].to_list(), items["warehouse"].to_list(), days, forecast.horizon)
+    inbound = _due(coming, items, as_of, forecast.horizon)
     n_chunks = -(-len(forecast) * forecast.n_paths * forecast.horizon // CELLS_PER_CHUNK)
     parts, low = [], 0
     for chunk in forecast.chunks(n_chunks):
@@ -231,6 +250,12 @@ def _lines(
         told = {"mean_per_day": mean, "low_per_day": rate[0], "high_per_day": rate[1]}
         parts.append(lines.with_columns(pl.Series(name, values) for name, values in told.items()))
     return pl.concat(parts)
+
+
+def _due(coming: Incoming, items: pl.DataFrame, as_of: dt.date, horizon: int) -> Floats:
+    """Return [N, H] units on order, on the shelf from the start of each day."""
+    days = [as_of + dt.timedelta(days=day) for day in range(horizon + 1)]
+    return coming.by_period(items["product"].to_list(), items["warehouse"].to_list(), days, horizon)
 
 
 def _topped_up(lines: pl.DataFrame, side: Supply, rules: ProposalRules) -> pl.DataFrame:
@@ -291,7 +316,13 @@ def _notes(lines: pl.DataFrame, rules: ProposalRules) -> list[str]:
 
 
 def _mark(
-    app: App, known: Demand, side: Supply, rules: ProposalRules, model: str, words_against: Sequence[Override]
+    app: App,
+    known: Demand,
+    side: Supply,
+    rules: ProposalRules,
+    model: str,
+    words_against: Sequence[Override],
+    budgets: Mapping[str, float] | None,
 ) -> str:
     """Return a fingerprint of everything a plan depends on; an override never changes, so its number stands for it."""
     settings = app.settings
@@ -299,7 +330,7 @@ def _mark(
     choices = [
         asdict(rules), model, settings.horizon, settings.n_paths, settings.seed, settings.live_days,
         str(known.planning_day), known.panel.n_series, known.censored_by_stock, known.censored_by_silence,
-        [one.id for one in words_against],
+        [one.id for one in words_against], sorted((budgets or {}).items()),
     ]  # fmt: skip
     digest.update(json.dumps(choices).encode())
     digest.update(known.panel.values.tobytes())
@@ -315,6 +346,7 @@ def _saved(app: App, plan: Plan, adjusted: Adjusted, mark: str, side: Supply) ->
     parameters = {
         "mark": mark, "as_of": plan.as_of.isoformat(), "rules": asdict(plan.rules), "notes": list(plan.notes),
         "overrides": [one.id for one in adjusted.used],
+        "budget": None if plan.budget is None else asdict(plan.budget),
     }  # fmt: skip
     with app.database.write() as connection:
         before = plans.recommendations(connection)
@@ -456,8 +488,13 @@ def _restored(app: App, run: plans.PlanRun, side: Supply) -> Plan:
         orders=standing,
         overdue=overdue,
         notes=tuple(run.parameters["notes"]),
+        budget=_read_budget(run.parameters.get("budget")),
     )
     return _assembled(plan, side)
+
+
+def _read_budget(kept: dict[str, Any] | None) -> Budget | None:
+    return None if kept is None else Budget(**{**kept, "notes": tuple(kept["notes"])})
 
 
 def _read_lines(standing: pl.DataFrame) -> pl.DataFrame:
@@ -498,6 +535,33 @@ def untouched_forecast(app: App, run_id: int) -> Forecast | None:
         if UNTOUCHED not in archive.chunk_numbers(connection, run_id):
             return None
         return Forecast.from_bytes(archive.load_chunk(connection, run_id, UNTOUCHED))
+
+
+def weighed(app: App, plan: Plan) -> OrderDecision:
+    """Weigh each unit of the plan's lines by what it prevents and costs, on the plan's own paths and without limits.
+
+    Raises
+    ------
+    ParameterError
+        The plan was not saved, so that its forecast is not there.
+    """
+    if plan.run_id is None:
+        raise ParameterError("the lines of a plan that was not saved cannot be explained; plan without --dry-run")
+    side = supply.load(app)
+    forecast = published_forecast(app, plan.run_id)
+    places = pl.DataFrame({"unique_id": forecast.ids}).with_row_index("place")
+    rows = places.join(plan.lines.select("unique_id"), on="unique_id", how="semi", maintain_order="left")
+    lines = rows.join(plan.lines, on="unique_id", how="left", maintain_order="left")
+    with app.database.read() as connection:
+        prices = catalogue.products(connection).select("product", "price")
+    series = lines.join(prices, on="product", how="left", maintain_order="left")
+    items = supply.planning_items(series, side, plan.as_of, plan.rules)
+    coming = incoming(
+        side.open_orders, plan.as_of, lead_times=side.lead_times, assumed_lead_time_days=plan.rules.lead_time_days
+    )
+    due = _due(coming, items, plan.as_of, forecast.horizon)
+    chosen = forecast.select(rows["place"].to_numpy())
+    return budgeting.weigh(lines.select(_LINE_COLUMNS), items, chosen, due, seed=app.settings.seed)
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:
