@@ -41,6 +41,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -64,6 +65,7 @@ MOST_OPTIONS: Final = 24
 
 _CHUNK_CELLS: Final = 3_000_000  # path cells [n, S, H] worked on at once by a thread: 12 MB
 _BLOCK_CELLS: Final = 49_152  # cells [n, C, S] of one block: a handful of float32 arrays of this size stay in cache
+_ROWS: Final = 128  # rows [S] of a search that stay in the cache
 _NEVER: Final = np.float32(-1e9)  # follow-on level of what is not worth ordering again
 _ROLL: Final = 17  # the k-th follow-on order takes the lead time that path s - 17 k drew for the order placed now
 
@@ -347,11 +349,11 @@ class _Group:
     shortage: Floats  # [n] the shortage cost that decides
     fixed: bool  # the lead time never varies
 
-    @property
+    @cached_property
     def shortest(self) -> int:
         return int(self.lead.min())
 
-    @property
+    @cached_property
     def longest(self) -> int:
         return int(self.lead.max())
 
@@ -596,34 +598,60 @@ def _level(demand: Singles, ratio: Floats, lot: Floats, unit: Floats) -> Floats:
     s = demand.shape[1]
     rank = np.clip(np.ceil(ratio * s - 1e-9).astype(np.int64) - 1, 0, s - 1)
     level = np.take_along_axis(ordered, rank[:, None], axis=1)[:, 0].astype(np.float64)
-    rows = np.flatnonzero(lot > unit)
-    if len(rows):
-        some, wide = ordered[rows].astype(np.float64), lot[rows]
-        low, high = np.maximum(level[rows] - wide, 0), level[rows].copy()
+    wide = np.flatnonzero(lot > unit)
+    for start in range(0, len(wide), _ROWS):
+        rows = wide[start : start + _ROWS]
+        some, reach = ordered[rows].astype(np.float64), lot[rows]
+        low, high = np.maximum(level[rows] - reach, 0), level[rows].copy()
         for _ in range(16):
             middle = (low + high) / 2
-            covered = np.maximum(middle[:, None] + wide[:, None] - some, 0) - np.maximum(middle[:, None] - some, 0)
-            enough = covered.mean(axis=1) >= ratio[rows] * wide
+            short = middle[:, None] - some
+            covered = np.maximum(short + reach[:, None], 0)
+            covered -= np.maximum(short, 0, out=short)
+            enough = covered.mean(axis=1) >= ratio[rows] * reach
             high, low = np.where(enough, middle, high), np.where(enough, low, middle)
         level[rows] = high
     return np.ceil(level - 1e-3)
 
 
-def _lattice(group: _Group, needed: Floats, extra: Floats, rule: _Rule) -> tuple[list[Floats], Floats]:
-    """Return the quantities of each item, and the units between two of them [n]."""
+@dataclass(eq=False)
+class _Lattice:
+    """The quantities of n items above nothing: the first, packs between two, how many; or those that were given."""
+
+    smallest: Floats
+    pack: Floats
+    stride: Floats  # packs
+    steps: Floats  # quantities above nothing, were they all laid out
+    counts: Integers  # quantities laid out, nothing among them
+    given: list[Floats] | None = None
+
+    def quantities(self, items: Integers) -> Floats:
+        """Return [n, C] quantities of some items; those with fewer than the widest repeat their last."""
+        width = int(self.counts[items].max())
+        if self.given is not None:
+            found = np.empty((len(items), width))
+            for place, item in enumerate(items.tolist()):
+                one = self.given[item]
+                found[place, : len(one)] = one
+                found[place, len(one) :] = one[-1]
+            return found
+        packs = np.minimum(np.arange(width - 1) * self.stride[items, None], self.steps[items, None] - 1)
+        above = np.maximum(packs, 0) * self.pack[items, None] + self.smallest[items, None]
+        above[self.steps[items] == 0] = 0.0
+        return np.concatenate([np.zeros((len(items), 1)), above], axis=1)
+
+
+def _lattice(group: _Group, needed: Floats, extra: Floats, rule: _Rule) -> _Lattice:
+    """Lay out the quantities of each item: up to what any path could use, a lot more where lots are wide."""
     terms = group.terms
     smallest = terms.smallest
     lots = np.where(rule.lot > terms.pack, rule.lot.astype(np.float64), 0.0)
     most = orderable_quantity(needed + np.where(needed > 0, lots, 0.0) + extra, terms.pack, terms.moq)
     most = np.minimum(most, np.floor(terms.largest / terms.pack + 1e-9) * terms.pack)
-    steps = np.where(most >= smallest - 1e-9, np.floor((most - smallest) / terms.pack + 1e-6) + 1, 0)  # [n] above 0
+    steps = np.where(most >= smallest - 1e-9, np.floor((most - smallest) / terms.pack + 1e-6) + 1, 0)
     stride = np.maximum(np.ceil((steps - 1) / (MOST_OPTIONS - 2)), 1)
-    counts = np.where(steps > 0, np.ceil((steps - 1) / stride) + 1, 0).astype(np.int64)
-    lattice = []
-    for i, count in enumerate(counts.tolist()):
-        above = np.minimum(np.arange(count) * stride[i], steps[i] - 1) * terms.pack[i] + smallest[i]
-        lattice.append(np.concatenate([[0.0], above]))
-    return lattice, stride * terms.pack
+    counts = 1 + np.where(steps > 0, np.ceil((steps - 1) / stride) + 1, 0).astype(np.int64)
+    return _Lattice(smallest, terms.pack, stride, steps, counts)
 
 
 def _work_group(
@@ -634,30 +662,27 @@ def _work_group(
     before = _walk_to_arrival(group, tuning.unmet == "backorder")
     rule, mean, protection = _follow_on_rule(group, tuning)
     first = slice(group.shortest, group.longest + group.review)
-    coming = group.inbound[:, : first.stop].sum(axis=1)[:, None] - group.inbound[:, : first.start].sum(axis=1)[:, None]
+    coming = group.inbound[:, first].sum(axis=1)[:, None]
     until = group.asked[first].sum(axis=0)
     needed = np.max(until - before.stock - (coming if group.fixed else 0), axis=1, initial=0).astype(np.float64)
-    lattice, step = _lattice(group, needed, extra, rule) if given is None else (given, np.zeros(len(mean)))
-    _summarise(group, before, rule, mean, protection, step, summary)
-    counts = np.array([len(one) for one in lattice], dtype=np.int64)
-    order = np.argsort(counts, kind="stable")
-    n_paths = group.lead.shape[1]
+    lattice = _lattice(group, needed, extra, rule)
+    if given is not None:
+        lattice.given, lattice.counts = given, np.array([len(one) for one in given], dtype=np.int64)
+    _summarise(group, before, rule, mean, protection, lattice, summary)
+    order = np.argsort(lattice.counts, kind="stable")
+    for part in _blocks(order, lattice.counts[order] * group.lead.shape[1]):
+        quantity = lattice.quantities(part)
+        yield part, _walk_options(group, part, before, rule, quantity, lattice.counts[part], protection, inputs)
+
+
+def _blocks(order: Integers, cells: Integers) -> Iterator[Integers]:
+    """Cut items, given from the narrowest to the widest with their cells, into blocks that fill the cache."""
     start = 0
     while start < len(order):
-        width = 1
-        stop = start
-        while stop < len(order):  # as many items as fill a block at the width of the widest
-            wider = max(width, int(counts[order[stop]]))
-            if stop > start and (stop - start + 1) * wider * n_paths > _BLOCK_CELLS:
-                break
-            width, stop = wider, stop + 1
-        part = order[start:stop]
-        quantity = np.empty((len(part), width))
-        for place, item in enumerate(part.tolist()):
-            one = lattice[item]
-            quantity[place, : len(one)] = one
-            quantity[place, len(one) :] = one[-1]
-        yield part, _walk_options(group, part, before, rule, quantity, counts[part], protection, inputs)
+        some = cells[start : start + max(1, _BLOCK_CELLS // int(cells[start]))]
+        filled = np.arange(1, len(some) + 1) * some
+        stop = start + max(1, int(np.searchsorted(filled, _BLOCK_CELLS, side="right")))
+        yield order[start:stop]
         start = stop
 
 
@@ -667,7 +692,7 @@ def _summarise(
     rule: _Rule,
     mean: Floats,
     protection: Singles,
-    step: Floats,
+    lattice: _Lattice,
     summary: ItemSummary,
 ) -> None:
     """Write what is known of a group's items into the chunk's summary."""
@@ -685,7 +710,7 @@ def _summarise(
     summary.waiting_lost[rows] = before.lost.mean(axis=1, dtype=np.float64)
     summary.at_arrival[rows] = before.stock.mean(axis=1, dtype=np.float64)
     summary.last_period[rows] = group.end
-    summary.step[rows] = step
+    summary.step[rows] = lattice.stride * lattice.pack
 
 
 # ---------------------------------------------------------------------- the walk of every option
@@ -855,8 +880,13 @@ class _Walk:
             units = np.ceil(np.maximum(gap, 0, out=gap) - np.float32(1e-3), out=gap)
         else:
             pack = rule.pack[part][:, None, None]
-            lots = np.ceil(np.maximum(gap, rule.lot[part][:, None, None]) / pack - np.float32(1e-3)) * pack
-            units = np.where(gap > np.float32(1e-3), lots, np.float32(0))
+            none = gap <= np.float32(1e-3)
+            units = np.maximum(gap, rule.lot[part][:, None, None], out=gap)
+            units /= pack
+            units -= np.float32(1e-3)
+            np.ceil(units, out=units)
+            units *= pack
+            np.copyto(units, np.float32(0), where=none)
         if self.count_orders:
             self.order_count += (units > 0).mean(axis=2)
         if look <= group.follow_ons:
