@@ -78,15 +78,15 @@ def schema(database: Database) -> set[tuple[str, str]]:
 def test_each_migration_can_be_undone_and_done_again(database: Database) -> None:
     whole = schema(database)
     add_warehouse(database, "main")
-    assert database.migrate("0001") == ("0006", "0001")
+    assert database.migrate("0001") == ("0007", "0001")
     assert schema(database) < whole
     assert codes(database) == ["main"]
-    assert database.migrate() == ("0001", "0006")
+    assert database.migrate() == ("0001", "0007")
     assert schema(database) == whole
     assert codes(database) == ["main"]
-    assert database.migrate("base") == ("0006", None)
+    assert database.migrate("base") == ("0007", None)
     assert schema(database) == set()
-    assert database.migrate() == (None, "0006")
+    assert database.migrate() == (None, "0007")
     assert schema(database) == whole
     with pytest.raises(ParameterError, match="there is no schema revision '7'"):
         database.migrate("7")
@@ -96,10 +96,10 @@ def test_a_file_of_an_older_schema_names_both_and_the_command(tmp_path: Path) ->
     path = tmp_path / "shop.db"
     with Database.open(path) as database:
         database.migrate("0001")
-    with pytest.raises(MigrationNeeded, match="its schema is 0001, this program needs 0006; run: shelfwise db migrate"):
+    with pytest.raises(MigrationNeeded, match="its schema is 0001, this program needs 0007; run: shelfwise db migrate"):
         Database.open(path)
     with Database.unmigrated(path) as database:
-        assert database.migrate() == ("0001", "0006")
+        assert database.migrate() == ("0001", "0007")
     Database.open(path).close()
 
 
@@ -107,7 +107,7 @@ def test_a_file_of_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     with Database.open(path) as database, database.write() as connection:
         connection.exec_driver_sql(f"UPDATE {migrations.TABLE} SET version_num = '9999'")
-    with pytest.raises(MigrationNeeded, match="its schema is 9999, newer than this program's 0006"):
+    with pytest.raises(MigrationNeeded, match="its schema is 9999, newer than this program's 0007"):
         Database.open(path)
     with Database.unmigrated(path) as database, pytest.raises(StorageError, match="9999 is unknown"):
         database.migrate()

@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import sparse
 
 from shelfwise.domain.calendar import Frequency, Moments
 from shelfwise.domain.errors import DataError, ParameterError
@@ -82,6 +83,9 @@ class Forecast:
         The compact form; None where the model drew paths itself.
     drawn
         [N, S, H] paths of a model that drew them itself; None in the compact form.
+    parts, shares
+        Forecasts of P other things whose paths are added, in the same worlds, and [N, P] units of each series in one
+        of them (a sparse array): the bundles that products are sold in. None where there are none.
     """
 
     series: pl.DataFrame
@@ -92,6 +96,8 @@ class Forecast:
     marginals: Marginals | None = None
     dependence: Dependence = field(default_factory=Dependence)
     drawn: npt.NDArray[np.float32] | None = None
+    parts: Forecast | None = None
+    shares: sparse.csr_array | None = None
 
     def __post_init__(self) -> None:
         if (self.marginals is None) == (self.drawn is None):
@@ -105,6 +111,14 @@ class Forecast:
             )
         if self.drawn is not None and (self.drawn.ndim != 3 or self.drawn.shape[1] != self.n_paths):
             raise ParameterError(f"drawn paths must be [N, {self.n_paths}, H], got {list(self.drawn.shape)}")
+        if self.parts is None or self.shares is None:
+            if self.parts is not self.shares:
+                raise ParameterError("parts and their shares are given together")
+            return
+        if self.shares.shape != (n, len(self.parts)):
+            raise ParameterError(f"shares must be [{n}, {len(self.parts)}], got {list(self.shares.shape)}")
+        if (self.parts.n_paths, self.parts.horizon) != (self.n_paths, self.horizon):
+            raise ParameterError("parts must have the paths and the horizon of what they are added to")
 
     @property
     def _body(self) -> Floats:
@@ -139,9 +153,17 @@ class Forecast:
 
         Drawn on first use and kept; ``chunks`` keeps memory flat for many series.
         """
-        if self.drawn is not None:
-            return self.drawn
-        return self._draw(self.n_paths)
+        own = self._draw(self.n_paths) if self.drawn is None else self.drawn
+        if self.parts is None or self.shares is None or not self.shares.nnz:
+            return own
+        summed = own.copy()
+        for row, part, units in zip(*self.shares.nonzero(), self.shares.data, strict=True):
+            summed[row] += np.float32(units) * self.parts.paths[part]
+        return summed
+
+    def alone(self) -> Forecast:
+        """Return the forecast without its parts: what is sold as itself."""
+        return self if self.parts is None else replace(self, parts=None, shares=None)
 
     def _draw(self, n_paths: int) -> npt.NDArray[np.float32]:
         assert self.marginals is not None  # noqa: S101 - callers have checked
@@ -156,18 +178,23 @@ class Forecast:
         ParameterError
             The model drew its own paths and more are asked for than it drew.
         """
+        parts = None if self.parts is None else self.parts.with_paths(n_paths)
         if self.drawn is None:
-            return replace(self, n_paths=n_paths)
+            return replace(self, n_paths=n_paths, parts=parts)
         if n_paths > self.n_paths:
             raise ParameterError(
                 f"model {self.provenance.model} drew {self.n_paths} paths, {n_paths} were asked for; "
                 f"forecast again with n_paths={n_paths}"
             )
-        return replace(self, n_paths=n_paths, drawn=self.drawn[:, :n_paths])
+        return replace(self, n_paths=n_paths, drawn=self.drawn[:, :n_paths], parts=parts)
 
     def mean(self) -> Floats:
         """Return [N, H] expected units."""
-        return self.marginals.mean if self.marginals is not None else self.paths.mean(axis=1)
+        own = self._body if self.marginals is not None else self._body.mean(axis=1)
+        if self.parts is None or self.shares is None:
+            return own
+        summed: Floats = own + self.shares @ self.parts.mean()
+        return summed
 
     def with_mean(self, wanted: Floats) -> Forecast:
         """Return the forecast with other means, every path scaled by the same factor in its period.
@@ -195,6 +222,8 @@ class Forecast:
         >>> half.mean().tolist(), half.marginals.variance.tolist()
         ([[2.0, 4.0]], [[3.25, 9.0]])
         """
+        if self.parts is not None:
+            return replace(self.alone(), marginals=None, drawn=self.paths).with_mean(wanted)
         wanted = np.asarray(wanted, dtype=np.float64)
         mean = np.asarray(self.mean(), dtype=np.float64)
         if wanted.shape != mean.shape:
@@ -228,7 +257,13 @@ class Forecast:
             [Q] probabilities above 0 and below 1.
         """
         if self.marginals is not None:
-            return self.marginals.quantiles(levels)
+            quantiles = self.marginals.quantiles(levels)
+            if self.shares is not None and (rows := np.unique(self.shares.nonzero()[0])).size:
+                summed = self.select(rows).paths
+                quantiles[rows] = np.moveaxis(
+                    np.quantile(summed, check_levels(levels), axis=1, method="inverted_cdf"), 0, -1
+                )
+            return quantiles
         wanted = check_levels(levels)
         return np.moveaxis(np.quantile(self.paths, wanted, axis=1, method="inverted_cdf"), 0, -1)
 
@@ -338,6 +373,7 @@ class Forecast:
             starts=self.starts[chosen],
             marginals=marginals,
             drawn=None if self.drawn is None else self.drawn[chosen],
+            shares=None if self.shares is None else self.shares[chosen],
         )
 
     def chunks(self, n: int) -> Iterator[Forecast]:
@@ -373,6 +409,10 @@ class Forecast:
         else:
             assert self.drawn is not None  # noqa: S101 - see __post_init__
             arrays = {"drawn": np.asarray(self.drawn)}
+        if self.parts is not None and self.shares is not None:
+            arrays["parts"] = np.frombuffer(self.parts.to_bytes(), dtype=np.uint8)
+            arrays["share_places"] = np.stack(self.shares.nonzero()).astype(np.int64)  # [2, entries]
+            arrays["share_units"] = self.shares.data
         header = {
             "freq": [self.freq.count, self.freq.unit, self.freq.anchor],
             "provenance": {**asdict(self.provenance), "data_until": None},
@@ -420,6 +460,18 @@ class Forecast:
                 marginals=marginals,
                 dependence=Dependence(**{**header["dependence"], "columns": tuple(header["dependence"]["columns"])}),
                 drawn=arrays.get("drawn"),
+                **cls._parts_of(arrays),
             )
         except _UNREADABLE as error:
             raise DataError(f"stored forecast cannot be read: {error}; publish the plan again") from error
+
+    @classmethod
+    def _parts_of(cls, arrays: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+        """Return the stored parts and shares; nothing where there are none."""
+        if "parts" not in arrays:
+            return {}
+        parts = cls.from_bytes(arrays["parts"].tobytes())
+        places = arrays["share_places"]
+        shape = (len(arrays["starts"]), len(parts))
+        shares = sparse.csr_array((arrays["share_units"], (places[0], places[1])), shape=shape)
+        return {"parts": parts, "shares": shares}

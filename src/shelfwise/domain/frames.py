@@ -223,6 +223,19 @@ PRODUCTS: Final = Frame(
     key=("product",),
 )
 
+BUNDLES: Final = Frame(
+    "bundles",
+    {
+        "bundle": text("code of the product that is sold as one"),
+        "component": text("code of a product in it, which is what is stocked"),
+        "quantity": Column(
+            UNITS, rule=lambda c: c.is_finite() & (c > 0), rule_text="must be above zero",
+            meaning="units of the component in one bundle",
+        ),
+    },
+    key=("bundle", "component"),
+)  # fmt: skip
+
 WAREHOUSES: Final = Frame(
     "warehouses",
     {"warehouse": text("warehouse code; a shop floor is one too"), "name": optional(TEXT, "its name")},
@@ -525,9 +538,9 @@ LIFTS: Final = Frame(
 ALL_FRAMES: Final[dict[str, Frame]] = {
     frame.name: frame
     for frame in (
-        MOVEMENTS, PRODUCTS, WAREHOUSES, SUPPLIERS, STOCK_LEVELS, PRICES, CALENDAR_EVENTS, PURCHASE_ORDER_LINES,
-        RECEIPTS, DAILY_DEMAND, PLANNING_ITEMS, PROPOSAL_LINES, SUPPLIER_ORDERS, PURCHASE_ORDER_EXPORT,
-        CONTRIBUTIONS, LIFTS,
+        MOVEMENTS, PRODUCTS, BUNDLES, WAREHOUSES, SUPPLIERS, STOCK_LEVELS, PRICES, CALENDAR_EVENTS,
+        PURCHASE_ORDER_LINES, RECEIPTS, DAILY_DEMAND, PLANNING_ITEMS, PROPOSAL_LINES, SUPPLIER_ORDERS,
+        PURCHASE_ORDER_EXPORT, CONTRIBUTIONS, LIFTS,
     )
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from shelfwise.app import App
 from shelfwise.domain.errors import ExportError, ParameterError
 from shelfwise.domain.events import Event, ImportFinished, MovementsRecorded
 from shelfwise.ingest import Receipt
-from shelfwise.storage import catalogue, imports, outbox, purchasing, sales, stock
+from shelfwise.storage import bundles, catalogue, imports, outbox, purchasing, sales, stock
 
 _log = logging.getLogger(__name__)
 
@@ -143,6 +143,7 @@ def book(
         ("warehouses", catalogue.upsert_warehouses),
         ("suppliers", catalogue.upsert_suppliers),
         ("products", catalogue.upsert_products),
+        ("bundles", bundles.set_bundles),
         ("prices", catalogue.upsert_prices),
         ("calendar_events", catalogue.upsert_calendar_events),
         ("purchase_order_lines", purchasing.load_order_lines),

@@ -116,6 +116,17 @@ warehouses = Table(
     Column("name", Text),
 )
 
+# What a product that is sold as one is made of; see `shelfwise.inventory.bundles`.
+bundle_components = Table(
+    "bundle_components",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bundle_id", ForeignKey("products.id"), nullable=False),
+    Column("component_id", ForeignKey("products.id"), nullable=False),
+    Column("quantity", Double, nullable=False),
+    UniqueConstraint("bundle_id", "component_id"),
+)
+
 suppliers = Table(
     "suppliers",
     metadata,

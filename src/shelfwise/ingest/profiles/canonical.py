@@ -1,4 +1,4 @@
-"""Shelfwise's own tables: sales, stock, products, suppliers, open_orders and events, one file each.
+"""Shelfwise's own tables: sales, stock, products, bundles, suppliers, open_orders and events, one file each.
 
 Headers are known in English, German, French, Spanish, Italian and Dutch. docs/formats.md shows each table.
 
@@ -110,6 +110,16 @@ PRODUCTS: Final = Role(
     ),
     at_least=2,
 )  # fmt: skip
+BUNDLES: Final = Role(
+    "bundles",
+    (
+        column("bundle", "bundle, bundle sku, bundle code, kit, kit sku, set, bündel, paket, lot, conjunto, pacchetto, "
+               "pakket", required=True),
+        column("component", "component, component sku, component code, part, komponente, bestandteil, composant, "
+               "componente, onderdeel", required=True),
+        column("quantity", _QUANTITY + ", units per bundle, per bundle", required=True),
+    ),
+)  # fmt: skip
 SUPPLIERS: Final = Role(
     "suppliers",
     (
@@ -193,13 +203,13 @@ class Canonical:
     """Reads Shelfwise's own tables."""
 
     name = "canonical"
-    roles = (SALES, STOCK, PRODUCTS, SUPPLIERS, OPEN_ORDERS, EVENTS)
+    roles = (SALES, STOCK, PRODUCTS, BUNDLES, SUPPLIERS, OPEN_ORDERS, EVENTS)
 
     def read(self, tables: Mapping[str, Sequence[Sieve]], options: Options) -> Part:
         """Turn the tables into the declared frames of the same meaning."""
         frames: Frames = {}
         receipts: list[FileReceipt] = []
-        for role in (SUPPLIERS, PRODUCTS, OPEN_ORDERS, STOCK, SALES, EVENTS):
+        for role in (SUPPLIERS, PRODUCTS, BUNDLES, OPEN_ORDERS, STOCK, SALES, EVENTS):
             sieves = tables.get(role.name, ())
             if not sieves:
                 continue
@@ -347,6 +357,23 @@ def _products(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> Ma
         rows = rows.with_columns(pl.when(pl.col("pack_size") > 0).then(pl.col("pack_size")))
     rows = _first_of(sieves, rows, "product")
     return {"products": rows.drop("file", "row")}, []
+
+
+def _bundles(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> Made:
+    parts = []
+    for number, sieve in enumerate(sieves):
+        columns = {
+            "bundle": sieve.code("bundle"),
+            "component": sieve.code("component"),
+            "quantity": sieve.number("quantity", required=True, least=0),
+        }
+        sieve.reject((columns["quantity"] == 0).fill_null(value=False), "quantity", "is none; a bundle needs some")
+        itself = (columns["bundle"] == columns["component"]).fill_null(value=False)
+        sieve.reject(itself, "component", "is the bundle itself")
+        sieve.refuse_if_mostly_bad()
+        parts.append(from_sieve(sieve, number, columns))
+    rows = _first_of(sieves, pl.concat(parts), "bundle", "component")
+    return {"bundles": rows.drop("file", "row")}, []
 
 
 def _first_of(sieves: Sequence[Sieve], rows: pl.DataFrame, *key: str) -> pl.DataFrame:
@@ -499,6 +526,7 @@ def _scope(sieve: Sieve) -> tuple[pl.Series, pl.Series]:
 
 
 _READERS: Final[dict[str, Callable[[Sequence[Sieve], Options, Frames], Made]]] = {
-    SALES.name: _sales, STOCK.name: _stock, PRODUCTS.name: _products, SUPPLIERS.name: _suppliers,
+    SALES.name: _sales, STOCK.name: _stock, PRODUCTS.name: _products, BUNDLES.name: _bundles,
+    SUPPLIERS.name: _suppliers,
     OPEN_ORDERS.name: _open_orders, EVENTS.name: _events,
 }  # fmt: skip

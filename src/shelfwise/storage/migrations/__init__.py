@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from shelfwise.domain.errors import ParameterError, StorageError
 
 # Written down here so that opening a database need not import Alembic.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 HEAD: Final = REVISIONS[-1]
 BASE: Final = "base"
 TABLE: Final = "schema_revision"
