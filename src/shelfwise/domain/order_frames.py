@@ -121,6 +121,19 @@ ORDERS: Final = Frame(
     key=("unique_id",),
 )
 
+PLANNED_ORDERS: Final = Frame(
+    "planned_orders",
+    {
+        "unique_id": text("the series' id"),
+        "supplier": optional(TEXT, "supplier code"),
+        "period": Column(COUNT, rule=lambda c: c >= 1, rule_text="must be 1 or more", meaning="period of the order"),
+        "quantity": non_negative(UNITS, "units to order at the start of the period", required=True),
+        "arrives": Column(COUNT, meaning="period from whose start the units are on the shelf, at the mean lead time"),
+        "spend": non_negative(MONEY, "quantity times unit cost", required=True),
+    },
+    key=("unique_id", "period"),
+)
+
 STOCK_POLICIES: Final = Frame(
     "stock_policies",
     {
