@@ -125,6 +125,11 @@ def test_nothing_leaves_the_box_and_no_row_runs_into_the_next(cutoffs: int) -> N
         ys = [float(each.attrib[name]) for name in ("y", "cy", "y1", "y2") if name in each.attrib]
         assert all(left <= x <= left + width for x in xs)
         assert all(top < y < top + height for y in ys)
+    notes = [
+        each for each in root.iter(f"{SVG}text") if each.get("class") == "note" and each.get("text-anchor") == "start"
+    ]
+    widest = 6.2  # units of an average letter of 13 units in a wide font
+    assert all(float(each.attrib["x"]) + widest * len(each.text or "") <= charts.WIDTH for each in notes)
     lines = sorted(float(each.attrib["y"]) for each in root.iter(f"{SVG}text") if each.get("text-anchor") != "middle")
     apart = [below - above for above, below in itertools.pairwise(sorted(set(lines)))]
     assert min(apart) >= 15, "two lines of text overlap"

@@ -148,13 +148,13 @@ def _in_order(rows: pl.DataFrame) -> list[str]:
 
 def _heading(title: str, metric: str, cutoffs: list[str]) -> tuple[list[str], float]:
     """Return title and key, and where the first block begins."""
-    lines = [f"{_MEANINGS.get(metric, metric)}; smaller is better, the best in bold."]
+    lines = [f"{_MEANINGS.get(metric, metric)}; smaller is better."]
     if len(cutoffs) == 1:
-        lines.append(f"The last day that was known: {cutoffs[0]}.")
+        lines.append(f"In bold the best. The last day that was known: {cutoffs[0]}.")
     else:
         lines += [
-            "Bar and number: the mean. Dots: the same with other last known days,",
-            f"{len(cutoffs)} from {cutoffs[0]} (on top) to {cutoffs[-1]} (below).",
+            "In bold the best. Bar and number: the mean of the dots.",
+            f"Dots: by last known day, {cutoffs[0]} on top to {cutoffs[-1]} below.",
         ]
     parts = [_text(0, 22, title, "title")]
     parts += [_text(0, 43 + 17 * number, line, "note") for number, line in enumerate(lines)]

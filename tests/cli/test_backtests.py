@@ -61,9 +61,9 @@ def test_the_winner_and_whether_it_is_chance_are_said_in_words_before_the_table(
     said = saved("compare", *PAIR)
     assert said.code == 0
     assert "4 of 4 scores were saved already (backtest 1); --fresh works them out anew" in said.err
-    assert re.search(r"^base_level forecasts best, with a weighted quantile loss of 0\.\d+$", said.err, re.MULTILINE)
+    assert re.search(r"^base_level forecasts best: its error .* is 0\.\d{3} for each unit sold", said.err, re.MULTILINE)
     assert re.search(
-        r"^seasonal_naive loses \d+ % more \(\d+ % to \d+ %: more than chance\); "
+        r"^seasonal_naive is \d+ % further off \(\d+ % to \d+ %: more than chance\); "
         r"base_level is closer on \d+ % of \d+ series$",
         said.err,
         re.MULTILINE,
@@ -83,6 +83,8 @@ def test_the_table_has_a_row_for_each_part_of_the_horizon_and_model(saved, no_fi
         for model in ("base_level", "seasonal_naive")
     ]
     assert max(map(len, lines)) <= 120
+    assert all(re.fullmatch(r"0\.\d{3}", line.split()[3]) for line in lines[1:])
+    assert all(re.search(r"\d{1,3} %", line) for line in lines[1:])
 
 
 def test_json_has_scores_comparison_and_what_mape_leaves_out(saved, no_fits) -> None:
@@ -208,10 +210,20 @@ def test_some_products_can_be_compared_by_themselves(saved) -> None:
             0.001,
             0.04,
             "worse",
-            "b loses 2.0 % more (0.1 % to 4.0 %: more than chance); a is closer on 60 % of 50 series",
+            "b is 2.0 % further off (0.1 % to 4.0 %: more than chance); a is closer on 60 % of 50 series",
         ),
-        (-0.01, 0.05, "no clear difference", "b loses 2.0 % more (-1.0 % to 5.0 %: no clear difference); a is closer"),
-        (None, None, "too few series", "b loses 2.0 % more; a is closer on 60 % of 50 series, too few to say whether"),
+        (
+            -0.01,
+            0.05,
+            "no clear difference",
+            "b is 2.0 % further off (-1.0 % to 5.0 %: no clear difference); a is closer",
+        ),
+        (
+            None,
+            None,
+            "too few series",
+            "b is 2.0 % further off; a is closer on 60 % of 50 series, too few to say whether",
+        ),
     ],
 )
 def test_a_difference_is_said_with_its_interval(low, high, verdict, words) -> None:

@@ -68,11 +68,29 @@ def test_a_forecast_has_a_row_for_each_line_or_each_day(shop) -> None:
     assert sum(row["mean"] for row in daily) == pytest.approx(sum(row["mean"] for row in totals))
 
 
+def test_a_forecast_is_explained_by_cause_in_a_table_or_as_data(shop) -> None:
+    asked = ("--horizon", "14", "--product", "CF-1007", "--model", "base_level")
+    total = {row["unique_id"]: row["mean"] for row in shop("forecast", "--json", *asked).data}
+    rows = shop("forecast", "--json", "--explain", *asked).data
+    for unique_id, mean in total.items():
+        assert sum(row["units"] for row in rows if row["unique_id"] == unique_id) == pytest.approx(mean)
+    lines = shop("forecast", "--explain", "--csv", *asked).out.splitlines()
+    assert lines[0] == "unique_id,product,warehouse,name,kind,part,units"
+    assert len(lines) == len(rows) + 1
+    said = shop("forecast", "--explain", *asked)
+    table = said.out.splitlines()
+    assert table[0].split()[:4] == ["product", "warehouse", "name", "usual"]
+    assert table[0].split()[-1] == "sells"
+    assert len(table) == 1 + len(total)
+    assert "of late: recent sales" in said.err
+    assert len(shop("forecast", "--explain", "--daily", *asked).out.splitlines()) == 1 + 14 * len(total)
+
+
 def test_a_backtest_compares_with_the_naive_method_and_says_its_calibration(shop) -> None:
     said = shop("backtest", "--cutoffs", "2", "--horizon", "14")
     assert said.code == 0
     assert "seasonal_naive" in said.out
-    assert "80 % range held" in said.err
+    assert re.search(r"\d+ % of the days came within the 80 % range of auto", said.err)
 
 
 def test_why_explains_in_text_and_json(shop) -> None:

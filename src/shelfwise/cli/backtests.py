@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shelfwise.cli.listing import lists
 from shelfwise.cli.options import CsvOption, DatabaseOption, JsonOption, ProductsOption, database_flag, open_shop
-from shelfwise.cli.output import Form, form, say, write_frame, write_json
+from shelfwise.cli.output import Form, cell, form, say, write_frame, write_json, write_table
 from shelfwise.cli.progress import Progress
 from shelfwise.domain import words
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from shelfwise.app import App
     from shelfwise.services.backtests import SavedBacktest
 
@@ -39,6 +43,12 @@ SHOWN = (
     "cutoff", "horizon", "model", "wql", "wape", "mape", "mape_left_out", "bias", "mase", "coverage",
     "total_coverage", "seconds",
 )  # fmt: skip
+DECIMALS = {"wql": 3, "mase": 3, "wape": 1, "mape": 1, "bias": 1, "coverage": 0, "total_coverage": 0}
+NOT_SHARES = ("wql", "mase")
+LEGEND = (
+    "wql, wape: error for each unit sold; bias: too much (+) or too little (-) on the whole; mase: 1 is as good as\n"
+    "repeating the season; coverage: how many days, and totals, came within the 80 % range: 80 % is right"
+)
 
 group = typer.Typer(rich_markup_mode=None)
 
@@ -70,18 +80,14 @@ def backtest(
 
     Every score is saved as soon as it is there; the same command again goes on where it was.
     """
-    to = form(as_json, as_csv)
-    with open_shop(database) as shop:
+
+    def chosen(setting: str) -> list[str]:
         from shelfwise.services import backtests
 
-        models = backtests.beside_the_yardstick(model or [shop.settings.model])
-        done = _run(
-            shop, models=models, horizon=horizon, cutoffs=cutoffs, step=step, products=product, chart=chart, fresh=fresh
-        )
-        flag = database_flag(shop)
-    _tell(done, to)
-    _write(done, to, by_cutoff)
-    say(f"saved: `shelfwise backtests show {done.number}{flag}` shows it again")
+        return backtests.beside_the_yardstick(model or [setting])
+
+    asked = {"horizon": horizon, "cutoffs": cutoffs, "step": step, "products": product, "fresh": fresh}
+    _score(chosen, form(as_json, as_csv), database, chart, by_cutoff=by_cutoff, **asked)
 
 
 def compare(
@@ -111,45 +117,33 @@ def compare(
 
     Every score is saved as soon as it is there; the same command again goes on where it was.
     """
-    to = form(as_json, as_csv)
     if every and model:
         raise typer.BadParameter("give --all or --model, not both")
-    with open_shop(database) as shop:
+
+    def chosen(setting: str) -> list[str]:
         from shelfwise.services import backtests
 
-        by_default = backtests.every_model if every else backtests.compared_by_default
-        done = _run(
-            shop,
-            models=model or by_default(shop.settings.model),
-            horizon=horizon,
-            cutoffs=cutoffs,
-            step=step,
-            products=product,
-            chart=chart,
-            fresh=fresh,
-        )
-        flag = database_flag(shop)
-    _tell(done, to)
-    _write(done, to, by_cutoff)
-    say(f"saved: `shelfwise backtests show {done.number}{flag}` shows it again")
+        return model or (backtests.every_model if every else backtests.compared_by_default)(setting)
+
+    asked = {"horizon": horizon, "cutoffs": cutoffs, "step": step, "products": product, "fresh": fresh}
+    _score(chosen, form(as_json, as_csv), database, chart, by_cutoff=by_cutoff, **asked)
 
 
-@group.callback(invoke_without_command=True)
-def backtests(
-    context: typer.Context, database: DatabaseOption = None, as_json: JsonOption = False, as_csv: CsvOption = False
-) -> None:
-    """List the saved backtests; `backtests show` reads one again, `backtests delete` deletes one."""
-    if context.invoked_subcommand is not None:
-        return
-    to = form(as_json, as_csv)
-    with open_shop(database) as shop:
-        from shelfwise.services import backtests as saved
+def _backtests(shop: App) -> pl.DataFrame:
+    from shelfwise.services import backtests as saved
 
-        frame = saved.listed(shop)
-    shown = ["backtest", "created_at", "models", "horizon", "cutoffs", "series", "data_until", "scores", "of", "best"]
-    write_frame(
-        frame, to, shown=[*shown, "wql"], empty="no backtests yet; `shelfwise backtest` or `shelfwise compare` runs one"
-    )
+    return saved.listed(shop)
+
+
+lists(
+    group,
+    _backtests,
+    about="List the saved backtests; `backtests show` reads one again, `backtests delete` deletes one.",
+    shown=[
+        "backtest", "created_at", "models", "horizon", "cutoffs", "series", "data_until", "scores", "of", "best", "wql",
+    ],
+    empty="no backtests yet; `shelfwise backtest` or `shelfwise compare` runs one",
+)  # fmt: skip
 
 
 @group.command("show", no_args_is_help=True)
@@ -194,6 +188,24 @@ class _Watched:
         self._shown(step, done, total)
 
 
+def _score(
+    chosen: Callable[[str], list[str]],
+    to: Form,
+    database: Path | None,
+    chart: Path | None,
+    *,
+    by_cutoff: bool,
+    **asked: Any,
+) -> None:
+    """Run a backtest of the models ``chosen`` by the one in the settings; say and write what came out."""
+    with open_shop(database) as shop:
+        done = _run(shop, models=chosen(shop.settings.model), chart=chart, **asked)
+        flag = database_flag(shop)
+    _tell(done, to)
+    _write(done, to, by_cutoff)
+    say(f"saved: `shelfwise backtests show {done.number}{flag}` shows it again")
+
+
 def _run(shop: App, *, chart: Path | None, fresh: bool, **asked: Any) -> SavedBacktest:
     """Run a backtest; say what is saved where it is interrupted, and what was saved already where it is not."""
     from shelfwise.services import backtests as saved
@@ -226,12 +238,31 @@ def _write(done: SavedBacktest, to: Form, by_cutoff: bool) -> None:
         write_json(_document(done))
         return
     frame = result.rows if by_cutoff else result.summary(by_class=True)
-    if to is Form.TEXT:
-        periods = pl.format("{} {}-{}", "horizon_class", "first_period", "last_period").alias("horizon")
-        # The time is that of the whole horizon, so it stands once for each model.
-        seconds = pl.when(pl.col("horizon_class") == "all").then("seconds").alias("seconds")
-        frame = frame.with_columns(periods, seconds)
-    write_frame(frame, to, shown=SHOWN)
+    if to is Form.CSV:
+        write_frame(frame, to)
+        return
+    periods = pl.format("{} {}-{}", "horizon_class", "first_period", "last_period").alias("horizon")
+    # The time is that of the whole horizon, so it stands once for each model.
+    seconds = pl.when(pl.col("horizon_class") == "all").then("seconds").alias("seconds")
+    shown = frame.with_columns(periods, seconds).select(
+        [name for name in SHOWN if name in frame.columns or name == "horizon"]
+    )
+    numeric = [dtype.is_numeric() for dtype in shown.dtypes]
+    rows = [[_score_cell(name, value) for name, value in row.items()] for row in shown.iter_rows(named=True)]
+    write_table(shown.columns, rows, numeric)
+    say(LEGEND)
+
+
+def _score_cell(name: str, value: Any) -> str:
+    """Return a score as the text of a table's cell, all of one metric with the same decimals.
+
+    >>> _score_cell("wql", 0.44), _score_cell("bias", -0.0074), _score_cell("coverage", None)
+    ('0.440', '-0.7 %', '-')
+    """
+    if value is None or name not in DECIMALS:
+        return cell(value)
+    text = f"{value:,.{DECIMALS[name]}f}" if name in NOT_SHARES else f"{100 * value:,.{DECIMALS[name]}f} %"
+    return text.removeprefix("-") if not text.strip("-0., %") else text
 
 
 def _document(done: SavedBacktest) -> dict[str, Any]:
@@ -278,7 +309,8 @@ def _sentences(done: SavedBacktest) -> list[str]:
     if not compared or compared[0]["wql"] is None:
         return ["nothing sold in these windows, or no model came through all of them, so none can be called best"]
     best, *others = compared
-    said = [f"{best['model']} forecasts best, with a weighted quantile loss of {best['wql']:.3g}"] if others else []
+    off = f"its error (weighted quantile loss, wql) is {best['wql']:.3f} for each unit sold, where 0 would be perfect"
+    said = [f"{best['model']} forecasts best: {off}"] if others else []
     said += [_beside(best["model"], other) for other in others]
     if others:
         said.append(_by_class(done, best["model"]))
@@ -286,9 +318,7 @@ def _sentences(done: SavedBacktest) -> list[str]:
     row = summary.row(by_predicate=_model_is(best["model"]), named=True)
     if row["coverage"] is not None:
         whole = "" if row["bias"] is None else f"; on the whole it forecast {_too_much(row['bias'])}"
-        said.append(
-            f"{best['model']}: its 80 % range held {words.share(row['coverage'])} of the days (ties split){whole}"
-        )
+        said.append(f"{words.share(row['coverage'])} of the days came within the 80 % range of {best['model']}{whole}")
     if row["mape_left_out"]:
         share = words.share(row["mape_left_out_share"])
         said.append(f"MAPE leaves out {row['mape_left_out']:,} days on which nothing sold, {share} of those scored")
@@ -310,13 +340,13 @@ def _beside(best: str, other: dict[str, Any]) -> str:
 
     >>> row = {"model": "naive", "difference": 0.46, "low": 0.42, "high": 0.51, "series": 496, "closer_share": 0.16}
     >>> _beside("auto", {**row, "verdict": "worse"})
-    'naive loses 46 % more (42 % to 51 %: more than chance); auto is closer on 84 % of 496 series'
+    'naive is 46 % further off (42 % to 51 %: more than chance); auto is closer on 84 % of 496 series'
     """
     if other["difference"] is None:
         return f"{other['model']} cannot be compared: {best} lost nothing at all"
     series = words.count(other["series"], "series", "series")
     closer = f"{best} is closer on {words.share(1 - other['closer_share'])} of {series}"
-    more = f"{other['model']} loses {_percent(other['difference'])} more"
+    more = f"{other['model']} is {_percent(other['difference'])} further off"
     if other["low"] is None:
         return f"{more}; {closer}, too few to say whether that is chance"
     chance = "more than chance" if other["verdict"] == "worse" else "no clear difference"

@@ -6,24 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shelfwise.cli.options import CsvOption, DatabaseOption, JsonOption, database_flag, open_shop
-from shelfwise.cli.output import form, say, width, write, write_frame, write_json, write_table
+from shelfwise.cli.causes import cause_table
+from shelfwise.cli.listing import lists
+from shelfwise.cli.options import DatabaseOption, JsonOption, database_flag, open_shop
+from shelfwise.cli.output import say, width, write, write_json, write_table
 from shelfwise.cli.progress import Progress
 from shelfwise.domain import words
 
 if TYPE_CHECKING:
-    from shelfwise.services.explaining import Explanation
+    import polars as pl
 
-SMALL_SHARE = 0.02
-"""Causes that move no week by so much of the demand stand together as the rest."""
-PART_NAMES = {
-    "level": "usual",
-    "trend": "of late",
-    "opening": "closed",
-    "company": "whole shop",
-    "learnt": "similar",
-    "model": "not split",
-}
+    from shelfwise.app import App
+    from shelfwise.services.explaining import Explanation
 
 group = typer.Typer(rich_markup_mode=None)
 
@@ -34,20 +28,19 @@ def register(app: typer.Typer) -> None:
     app.command("why", no_args_is_help=True, short_help="Explain a product's order.")(why)
 
 
-@group.callback(invoke_without_command=True)
-def products(
-    context: typer.Context, database: DatabaseOption = None, as_json: JsonOption = False, as_csv: CsvOption = False
-) -> None:
-    """List the products; `products edit` sets supplier, cost, pack size and minimum."""
-    if context.invoked_subcommand is not None:
-        return
-    to = form(as_json, as_csv)
-    with open_shop(database) as shop:
-        from shelfwise.services import catalogue
+def _products(shop: App) -> pl.DataFrame:
+    from shelfwise.services import catalogue
 
-        frame = catalogue.products(shop)
-    shown = ["product", "name", "category", "supplier", "on_hand", "unit_cost", "price", "pack_size"]
-    write_frame(frame, to, shown=shown, empty="no products yet; `shelfwise import FILE...` brings them")
+    return catalogue.products(shop)
+
+
+lists(
+    group,
+    _products,
+    about="List the products; `products edit` sets supplier, cost, pack size and minimum.",
+    shown=["product", "name", "category", "supplier", "on_hand", "unit_cost", "price", "pack_size"],
+    empty="no products yet; `shelfwise import FILE...` brings them",
+)
 
 
 @group.command("edit", no_args_is_help=True)
@@ -136,33 +129,13 @@ def _show(one: Explanation) -> None:
 
 
 def _made_of(one: Explanation) -> tuple[list[str], list[list[str]]]:
-    """Return a table with a row for each week and a column for each cause.
-
-    Causes that move little stand together as the rest, and so do the smaller ones where the line has no room.
-    """
+    """Return a table with a row for each week and a column for each cause."""
     weeks: dict[Any, dict[str, float]] = {}
     for row in one.made_of.iter_rows(named=True):
         weeks.setdefault(row["week_to"], {})[row["part"]] = row["units"]
-    names = [name for name in next(iter(weeks.values())) if name != "level"]
-    titles = {name: PART_NAMES.get(name, name.replace("_", " ")) for name in ("level", *names)}
-    largest = max(sum(parts.values()) for parts in weeks.values())
-    moves = {name: max(abs(parts[name]) for parts in weeks.values()) for name in names}
-    kept = [name for name in names if moves[name] >= SMALL_SHARE * largest]
-    room = width() - len("Fri 15 Jan 2027  usual  rest  sells") - 8
-    while sum(max(len(titles[name]), 6) + 2 for name in kept) > room:
-        kept.remove(min(kept, key=lambda name: moves[name]))
-    rest = [name for name in names if name not in kept]
-    places = 0 if largest >= 9.95 else 1
-    rows = []
-    for week, parts in weeks.items():
-        cells = [parts["level"], *(parts[name] for name in kept)]
-        shown = words.rounded_to_sum([*cells, sum(parts[name] for name in rest)] if rest else cells, places)
-        rows.append(
-            [words.day(week, today=one.as_of), f"{shown[0]:,.{places}f}"]
-            + [f"{value:+,.{places}f}" if value else "0" for value in shown[1:]]
-            + [f"{sum(shown):,.{places}f}"]
-        )
-    return ["until", titles["level"], *(titles[name] for name in kept), *(["rest"] if rest else []), "sells"], rows
+    named = [([words.day(week, today=one.as_of)], parts) for week, parts in weeks.items()]
+    headers, rows, _ = cause_table(["until"], named, alike=True)
+    return headers, rows
 
 
 def _range(cell: dict[str, Any]) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfwise.cli.options import CsvOption, DatabaseOption, JsonOption, open_shop
-from shelfwise.cli.output import Form, form, say, write_frame
+from shelfwise.cli.listing import lists
+from shelfwise.cli.options import DatabaseOption, open_shop
+from shelfwise.cli.output import say
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from shelfwise.app import App
 
 group = typer.Typer(rich_markup_mode=None)
 
@@ -17,32 +23,26 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="suppliers", short_help="List and edit suppliers.")
 
 
-@group.callback(invoke_without_command=True)
-def suppliers(
-    context: typer.Context, database: DatabaseOption = None, as_json: JsonOption = False, as_csv: CsvOption = False
-) -> None:
-    """List the suppliers with stated and measured lead times; `suppliers edit` corrects them."""
-    if context.invoked_subcommand is not None:
-        return
-    to = form(as_json, as_csv)
-    with open_shop(database) as shop:
-        from shelfwise.services import catalogue
+def _suppliers(shop: App) -> pl.DataFrame:
+    from shelfwise.services import catalogue
 
-        frame = catalogue.suppliers(shop)
-    shown = ["supplier", "name", "products", "states", "took", "deliveries", "used", "orders", "minimum"]
-    if to is Form.TEXT:
-        frame = frame.rename(
-            {
-                "lead_time_days": "states", "measured_days": "took", "used_days": "used", "order_weekdays": "orders",
-                "minimum_order_value": "minimum",
-            }
-        )  # fmt: skip
-    write_frame(
-        frame,
-        to,
-        shown=shown,
-        empty="no suppliers yet; `shelfwise suppliers edit NAME --new --lead-time DAYS` adds one",
-    )
+    return catalogue.suppliers(shop)
+
+
+lists(
+    group,
+    _suppliers,
+    about="List the suppliers with stated and measured lead times; `suppliers edit` corrects them.",
+    shown=[
+        "supplier", "name", "products", "lead_time_days", "measured_days", "deliveries", "used_days", "order_weekdays",
+        "minimum_order_value",
+    ],
+    headers={
+        "lead_time_days": "states", "measured_days": "took", "used_days": "used", "order_weekdays": "orders",
+        "minimum_order_value": "minimum",
+    },
+    empty="no suppliers yet; `shelfwise suppliers edit NAME --new --lead-time DAYS` adds one",
+)  # fmt: skip
 
 
 @group.command("edit", no_args_is_help=True)

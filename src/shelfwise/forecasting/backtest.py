@@ -149,7 +149,7 @@ class Backtest:
         ]
         return comparison.beside_the_best(losses, seed=self.seed)
 
-    def chart(self, metric: str = "wql", *, title: str = "Weighted quantile loss") -> str:
+    def chart(self, metric: str = "wql", *, title: str = "How far off each model was") -> str:
         """Return an SVG drawing of a metric by model, cutoff and horizon class; smaller is drawn to the left."""
         if metric not in METRICS:
             raise ParameterError(f"metric {metric!r} is not known; metrics are {', '.join(METRICS)}")

@@ -9,6 +9,7 @@ Letters: H days ahead, P parts.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ SMALL: Final = 0.02  # of the demand: less is not told
 MOST_EVENTS: Final = 2  # sentences on events
 
 OVERRIDE: Final = Part("override", "override")
+BUNDLES: Final = Part("bundles", "bundles")
 
 _NAMES: Final = {
     "season": ("the time of year", "adds", "takes away"),
@@ -46,8 +48,9 @@ _NAMES: Final = {
     "promotion": ("promotions", "add", "take away"),
     "price": ("the price", "adds", "takes away"),
     "company": ("the shop as a whole", "adds", "takes away"),
-    "models": ("other models", "add", "take away"),
+    "models": ("what other models say", "adds", "takes away"),
     "override": ("a planner's override", "adds", "takes away"),
+    "bundles": ("bundles it is sold in", "add", "take away"),
     "learnt": ("what similar products show", "adds", "takes away"),
     "model": ("what the model does not split up", "adds", "takes away"),
 }
@@ -84,7 +87,7 @@ def compose(
     known: Demand,
     calendar: pl.DataFrame,
     today: dt.date,
-    untouched: Floats | None = None,
+    added: Sequence[tuple[Part, Floats]] = (),
 ) -> Composition:
     """Return what the coming demand of one series is made of.
 
@@ -95,22 +98,21 @@ def compose(
     panel
         The one series.
     mean
-        [H] the forecast's means: what its parts must add up to.
+        [H] the means that the model made: what its parts must add up to.
     known
         The store's demand, for what others of its category have seen.
     calendar
         CALENDAR_EVENTS, for the names of events.
     today
         First day of the forecast.
-    untouched
-        [H] the means before a planner's overrides, which are a part of their own; None where there are none.
+    added
+        What was added to the model's means, as parts of their own, each [H]: overrides, demand in bundles.
     """
     horizon = len(mean)
-    by_model = mean if untouched is None else untouched
-    made = with_residual(explain(predictor, panel, horizon), by_model[None, :])
-    if untouched is not None:
-        units = np.concatenate([made.units, (mean - untouched)[None, :, None]], axis=2)
-        made = replace(made, parts=(*made.parts, OVERRIDE), units=units)
+    made = with_residual(explain(predictor, panel, horizon), mean[None, :])
+    for part, extra in added:
+        units = np.concatenate([made.units, extra[None, :, None]], axis=2)
+        made = replace(made, parts=(*made.parts, part), units=units)
     events = _events(predictor, panel, horizon, known, calendar)
     texts = [(row["kind"], _event_words(row, today)) for row in events.iter_rows(named=True)]
     told = [(kind, text) for kind, text in texts if text][:MOST_EVENTS]

@@ -11,6 +11,7 @@ import polars as pl
 from shelfwise.app import App
 from shelfwise.domain.forecast import Forecast
 from shelfwise.forecasting.contract import Predictor
+from shelfwise.forecasting.explain import Contributions, explain, with_residual
 from shelfwise.forecasting.lifts import lifts as measure_lifts
 from shelfwise.services import adjusting, demand
 from shelfwise.services.demand import Demand
@@ -38,6 +39,21 @@ class Prediction:
             median=pl.Series(median),
             high=pl.Series(high),
         )
+
+    def made_of(self) -> Contributions:
+        """Return what each forecast is made of: units by day and cause, which add up to its mean."""
+        made = explain(self.predictor, self.demand.panel, self.forecast.horizon)
+        return with_residual(made, self.forecast.mean())
+
+    def causes(self, made_of: Contributions, *, daily: bool = False) -> pl.DataFrame:
+        """Return what `made_of` told with the series' names, by day or summed over the whole horizon.
+
+        One row for each series (and day) and part, with ``kind``, ``part`` and ``units`` that add up to the mean.
+        """
+        keys = ["unique_id", "ds"] if daily else ["unique_id"]
+        by = made_of.to_frame().group_by(*keys, "kind", "part", maintain_order=True).agg(pl.col("units").sum())
+        names = self.forecast.series.select("unique_id", "product", "warehouse", "name")
+        return by.join(names, on="unique_id", how="left").select(*names.columns, pl.exclude(names.columns))
 
 
 def forecast(
