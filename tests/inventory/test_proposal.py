@@ -14,7 +14,6 @@ from shelfwise.inventory.order_calendar import OrderCalendar, parse_weekdays
 from shelfwise.inventory.proposal import (
     ProposalRules,
     by_supplier,
-    by_urgency,
     planning_horizon,
     propose,
     top_up_to_minimum,
@@ -203,16 +202,6 @@ def test_the_arithmetic_can_be_read_back_from_a_line() -> None:
     mug = line()
     read = Arithmetic.of(mug)
     assert (read.net, read.quantity, str(read)) == (mug["net"], mug["quantity"], mug["arithmetic"])
-
-
-def test_the_most_urgent_lines_come_first_and_lines_without_an_order_not_at_all() -> None:
-    lines = proposal(
-        item(unique_id="fine", on_hand=100.0),
-        item(unique_id="soon", on_hand=24.0),
-        item(unique_id="now dear", on_hand=4.0, price=50.0),
-        item(unique_id="now", on_hand=4.0),
-    )
-    assert by_urgency(lines)["unique_id"].to_list() == ["now dear", "now", "soon"]
 
 
 SUPPLIERS = pl.DataFrame(

@@ -409,19 +409,6 @@ def _with_arithmetic(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.with_columns(arithmetic=pl.Series(texts, dtype=pl.String()))
 
 
-def by_urgency(lines: pl.DataFrame) -> pl.DataFrame:
-    """Sort lines to be ordered by order-by date, then by money at risk, then by chance of a stockout."""
-    return (
-        PROPOSAL_LINES.check(lines)
-        .filter(pl.col("quantity") > 0)
-        .sort(
-            ["order_by", "margin_at_risk", "stockout_probability", "unique_id"],
-            descending=[False, True, True, False],
-            nulls_last=True,
-        )
-    )
-
-
 def top_up_to_minimum(
     lines: pl.DataFrame, suppliers: pl.DataFrame, *, rules: ProposalRules | None = None
 ) -> pl.DataFrame:

@@ -48,12 +48,6 @@ def record_import(
     return insert_one(connection, imports, values)
 
 
-def update_receipt(connection: Connection, import_id: int, receipt: Mapping[str, Any]) -> None:
-    """Replace a receipt, once it is known how many lines were new."""
-    _one(connection, import_id)
-    connection.execute(update(imports).where(imports.c.id == import_id).values(receipt=dict(receipt)))
-
-
 def all_imports(connection: Connection) -> list[Import]:
     """Read all imports, the latest first."""
     return [_import(row) for row in connection.execute(select(imports).order_by(imports.c.id.desc()))]

@@ -310,15 +310,6 @@ def receipts(connection: Connection) -> pl.DataFrame:
     return RECEIPTS.check(fetch(connection, query, {n: c.dtype for n, c in RECEIPTS.columns.items()}))
 
 
-def lead_time_observations(connection: Connection) -> pl.DataFrame:
-    """Read how long orders took: ``RECEIPTS`` whose order day is known, with ``lead_time_days``."""
-    known = receipts(connection).filter(
-        pl.col("ordered_on").is_not_null() & (pl.col("received_on") >= pl.col("ordered_on"))
-    )
-    days = (pl.col("received_on") - pl.col("ordered_on")).dt.total_days().cast(pl.Float64)
-    return known.with_columns(lead_time_days=days)
-
-
 def _read_lines(connection: Connection, where: ColumnElement[bool]) -> pl.DataFrame:
     order, line = tables.purchase_orders, tables.purchase_order_lines
     query = (
