@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from shelfwise.domain.errors import ModelError
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
@@ -106,12 +105,7 @@ def test_the_parts_of_every_period_add_up_to_the_mean_of_the_forecast(fitted, pa
 @pytest.mark.parametrize("model", sorted(MODELS))
 def test_every_model_adds_up_on_zero_constant_short_and_empty_series(model):
     odd = odd_series()
-    try:
-        predictor = MODELS[model]().fit(odd)
-    except ModelError as error:
-        if "shelfwise[" not in str(error):
-            raise
-        pytest.skip(str(error))  # an extra that is not installed
+    predictor = MODELS[model]().fit(odd)
     found = explain(predictor, odd, 9)
     np.testing.assert_allclose(found.mean(), predictor.predict(odd, 9).mean(), rtol=1e-6, atol=1e-9)
     if composed(predictor) is None:

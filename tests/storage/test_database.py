@@ -393,10 +393,9 @@ def stage_only(database: Database) -> None:
         pass
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks only")
 def test_touching_the_live_file_would_lose_the_lock(tmp_path: Path) -> None:
     """Why the rule exists: one plain open and close of the live file in this process, and another takes the lock."""
-    if sys.platform == "win32":
-        pytest.skip("POSIX locks only")
     path = tmp_path / "shop.db"
     with Database.open(path) as database, database.write():
         assert in_another_process(TRY_THE_LOCK, path) == "database is locked"
