@@ -86,7 +86,9 @@ def without_bundles(series: pl.DataFrame, recipes: pl.DataFrame, attributes: pl.
     added = needed.join(known, on="product", how="left").with_columns(
         unique_id=pl.format("{}@{}", "product", "warehouse")
     )
-    joined = pl.concat([stocked, added.select([n for n in series.columns if n in added.columns])], how="diagonal")
+    joined = pl.concat(
+        [stocked, added.select([n for n in series.columns if n in added.columns])], how="diagonal_relaxed"
+    )
     return joined.sort("product", "warehouse").select(series.columns)
 
 

@@ -26,7 +26,7 @@ from shelfwise.forecasting.contract import Predictor
 from shelfwise.inventory.incoming import incoming
 from shelfwise.inventory.stockout_risk import projected_stock, stockout_risk
 from shelfwise.services import adjusting, demand, planning, supply
-from shelfwise.services.composition import compose
+from shelfwise.services.composition import BUNDLES, OVERRIDE, compose
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 from shelfwise.services.names import product_code
@@ -108,7 +108,7 @@ def explain(app: App, product: str, *, progress: Progress | None = None) -> list
     if warehouse and lines.filter(pl.col("warehouse").str.to_lowercase() == warehouse.casefold()).height:
         lines = lines.filter(pl.col("warehouse").str.to_lowercase() == warehouse.casefold())
     if lines.height == 0:
-        return [_unplanned(app, code, known, plan)]
+        return [_unplanned(app, code, known, side, plan)]
     assert plan.run_id is not None  # noqa: S101 - make_plan has saved it
     forecast = planning.published_forecast(app, plan.run_id)
     untouched = planning.untouched_forecast(app, plan.run_id)
@@ -138,11 +138,15 @@ def _line(
         None if untouched is None or line["unique_id"] not in untouched.ids else _only(untouched, line["unique_id"])
     )
     panel = known.panel.select(known.panel.ids == line["unique_id"])
+    if not panel.n_series:
+        return _in_bundles_alone(app, line, plan, side, one)
     with app.database.read() as connection:
         calendar = catalogue.calendar_events(connection)
-    mean = one.mean()[0, : 7 * SHOWN_WEEKS]
-    by_model = None if before is None else before.mean()[0, : 7 * SHOWN_WEEKS]
-    made_of = compose(predictor, panel, mean, known, calendar, plan.as_of, by_model)
+    shown = slice(7 * SHOWN_WEEKS)
+    mean, own = one.mean()[0, shown], one.alone().mean()[0, shown]
+    by_model = own if before is None else before.mean()[0, shown]
+    added = [(OVERRIDE, own - by_model)] * (before is not None) + [(BUNDLES, mean - own)] * bool(_bundle_words(one))
+    made_of = compose(predictor, panel, by_model, known, calendar, plan.as_of, added)
     weekdays = _weekdays(one, panel)
     recent = _recent(panel)
     weeks = _weeks(one, line, side, plan)
@@ -150,16 +154,52 @@ def _line(
     sentences = (
         *_demand_words(line, panel, weekdays),
         *([known.inherited[line["product"]]] if line["product"] in known.inherited else []),
-        *_override_words(app, one, plan, before),
+        *_override_words(app, one.alone(), plan, before),
+        *_bundle_words(one),
         *made_of.sentences,
         *_stock_words(line, plan, app.settings.currency),
         *_order_words(line, plan, supplier),
         *_hidden_words(panel),
         *_assumed_words(line),
     )
+    return Explanation(
+        line["product"],
+        line["name"],
+        line["warehouse"],
+        plan.as_of,
+        line,
+        sentences,
+        weeks,
+        recent,
+        weekdays,
+        _decisions(app, line),
+        made_of.weeks,
+        made_of.events,
+        made_of.contributions.to_frame(),
+    )
+
+
+def _in_bundles_alone(app: App, line: dict[str, Any], plan: Plan, side: Supply, one: Forecast) -> Explanation:
+    """Explain a line that never sold by itself: all of its demand is that of bundles."""
+    sentences = (
+        "It has not sold by itself.",
+        *_bundle_words(one),
+        *_stock_words(line, plan, app.settings.currency),
+        *_order_words(line, plan, _supplier_name(side, line["supplier"])),
+        *_assumed_words(line),
+    )
+    weeks, empty = _weeks(one, line, side, plan), pl.DataFrame()
+    return Explanation(
+        line["product"], line["name"], line["warehouse"], plan.as_of, line, sentences, weeks, empty, empty,
+        _decisions(app, line),
+    )  # fmt: skip
+
+
+def _decisions(app: App, line: dict[str, Any]) -> pl.DataFrame:
+    """Return what people decided about a line."""
     with app.database.read() as connection:
         made = plans.history(connection, line["recommendation"])
-    decisions = pl.DataFrame(
+    return pl.DataFrame(
         [
             {
                 "action": d.action, "quantity": d.quantity, "reason": d.reason, "until": d.snoozed_until,
@@ -172,21 +212,6 @@ def _line(
             "at": pl.Datetime("us"),
         },
     )  # fmt: skip
-    return Explanation(
-        line["product"],
-        line["name"],
-        line["warehouse"],
-        plan.as_of,
-        line,
-        sentences,
-        weeks,
-        recent,
-        weekdays,
-        decisions,
-        made_of.weeks,
-        made_of.events,
-        made_of.contributions.to_frame(),
-    )
 
 
 def _only(forecast: Forecast, unique_id: str) -> Forecast:
@@ -318,6 +343,22 @@ def _override_words(app: App, one: Forecast, plan: Plan, before: Forecast | None
     return [*(text[0].upper() + text[1:] for text in told), sums]
 
 
+def _bundle_words(one: Forecast) -> list[str]:
+    """Say how much of one line's demand is that of the bundles it is in."""
+    if one.parts is None or one.shares is None or not one.shares.nnz:
+        return []
+    days = min(one.horizon, RATE_DAYS)
+    mean = one.parts.mean()[:, :days].mean(axis=1)  # [P] units a day
+    _, places = one.shares.nonzero()
+    names = one.parts.series["product"].gather(places).to_list()
+    told = [
+        f"{name} ({words.units(units)} in each, {words.units(units * rate)} a day)"
+        for name, units, rate in zip(names, one.shares.data, mean[places], strict=True)
+    ]
+    total = float(one.shares.data @ mean[places])
+    return [f"Of its demand, {words.units(total)} a day are sold in bundles: {words.listed(told, 3)}."]
+
+
 def _stock_words(line: dict[str, Any], plan: Plan, currency: str) -> list[str]:
     if not line["stock_known"]:
         return ["Its stock was never counted, so the order covers the whole demand; count it before ordering."]
@@ -402,12 +443,16 @@ def _assumed_words(line: dict[str, Any]) -> list[str]:
     return said
 
 
-def _unplanned(app: App, code: str, known: Demand, plan: Plan) -> Explanation:
+def _unplanned(app: App, code: str, known: Demand, side: Supply, plan: Plan) -> Explanation:
     """Say why a product of the catalogue is not planned."""
+    parts = side.bundles.filter(pl.col("bundle") == code)
     product = known.products.filter(pl.col("product") == code).row(0, named=True)
     series = known.panel.series.filter(pl.col("product") == code)
     last = series["last_sale"].max() if series.height else None
-    if product["discontinued_on"] is not None and product["discontinued_on"] <= plan.data_until:
+    if parts.height:
+        made = " and ".join(f"{words.units(units)} x {name}" for _, name, units in parts.iter_rows())
+        reason = f"It is a bundle of {made}: it is not ordered, and its demand is that of its components."
+    elif product["discontinued_on"] is not None and product["discontinued_on"] <= plan.data_until:
         reason = f"It was discontinued on {product['discontinued_on']}, so it is not planned."
     elif last is None:
         reason = "It has never sold and has no launch day, so there is nothing to plan from."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
@@ -10,11 +11,11 @@ import polars as pl
 from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.events import OverrideChanged
-from shelfwise.domain.frames import PRODUCTS
+from shelfwise.domain.frames import BUNDLES, PRODUCTS
 from shelfwise.services.decisions import decider
 from shelfwise.services.inheriting import HISTORY
 from shelfwise.services.names import product_code
-from shelfwise.storage import catalogue, outbox, overrides
+from shelfwise.storage import bundles, catalogue, outbox, overrides
 from shelfwise.storage.overrides import Override
 
 LARGEST_MULTIPLIER: Final = 100.0
@@ -87,3 +88,50 @@ def set_like(
         )
         outbox.append(connection, now, OverrideChanged(number, "set"))
     return Override(number, HISTORY, value, "product", code, told, None, until, who, now)
+
+
+def set_bundle(app: App, bundle: str, components: Mapping[str, float]) -> str:
+    """Say what a product that is sold as one is made of; return its code. What it was made of before counts no more.
+
+    Parameters
+    ----------
+    components
+        Units in one bundle, by product.
+
+    Raises
+    ------
+    NotFound
+        A component, or a bundle that never sold, is not in the store.
+    ParameterError
+        No component is given, or none of one.
+    DataError
+        The bundle would be made of itself.
+    """
+    if not components:
+        raise ParameterError(f"{bundle} needs components; give them with their units, like TEA-100=2")
+    for name, units in components.items():
+        if not 0 < units < float("inf"):
+            raise ParameterError(f"a bundle holds more than none of a component, got {units:g} of {name}")
+    with app.database.write() as connection:
+        table = catalogue.products(connection)
+        code = product_code(table, bundle)
+        rows = [
+            {"bundle": code, "component": product_code(table, name), "quantity": float(units)}
+            for name, units in components.items()
+        ]
+        bundles.set_bundles(connection, BUNDLES.check(pl.DataFrame(rows)))
+    return code
+
+
+def bundle_list(app: App) -> pl.DataFrame:
+    """Return BUNDLES with the names of both, as they were given."""
+    with app.database.read() as connection:
+        made = bundles.bundles(connection)
+        names = catalogue.products(connection).select("product", "name")
+    return made.join(names, left_on="bundle", right_on="product", how="left", maintain_order="left").join(
+        names.rename({"name": "component_name"}),
+        left_on="component",
+        right_on="product",
+        how="left",
+        maintain_order="left",
+    )

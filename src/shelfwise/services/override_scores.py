@@ -207,8 +207,7 @@ def _compared(
     """Return one row for each override and series of a run: sums over the days from ``fresh`` on that are known."""
     days = untouched.moments()[0].astype("datetime64[D]")
     held = adjusting.holding(untouched.series, days, some)  # [n, H]
-    place = {name: row for row, name in enumerate(published.ids.to_list())}
-    after = published.select(np.array([place[name] for name in untouched.ids])).mean()
+    after = _means(published, untouched.ids.to_list())
     before = untouched.mean()
     rows_of = {name: row for row, name in enumerate(panel.ids.to_list())}
     prices = dict(panel.series.select("unique_id", "price").iter_rows())
@@ -238,6 +237,14 @@ def _compared(
                 }
             )  # fmt: skip
     return rows
+
+
+def _means(published: Forecast, ids: Sequence[str]) -> Floats:
+    """Return [n, H] means of series as they sell: bundles among a plan's parts, components without their bundles."""
+    found: dict[str, Any] = {}
+    for one in (published.alone(), *(() if published.parts is None else (published.parts,))):
+        found |= dict(zip(one.ids.to_list(), one.mean(), strict=True))
+    return np.array([found[name] for name in ids], dtype=np.float64)
 
 
 def _happened(panel: Panel, row: int, start: int, horizon: int) -> tuple[Floats, Flags]:

@@ -31,10 +31,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.app import App
+from shelfwise.domain import words
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.events import PlanPublished
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
+from shelfwise.inventory.bundles import exploded, without_bundles
 from shelfwise.inventory.incoming import Incoming, incoming
 from shelfwise.inventory.optimise import OrderDecision
 from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon, propose, top_up_to_minimum
@@ -192,12 +194,13 @@ def make_plan(
     live = known.live(settings.live_days)
     tell("learning levels and seasons", 1, 4)
     predictor = fitted(app, known.panel, chosen)
-    items = supply.planning_items(live.panel.series, side, live.planning_day, rules)
+    stocked = without_bundles(live.panel.series, side.bundles, known.products)
+    items = supply.planning_items(stocked, side, live.planning_day, rules)
     horizon = max(settings.horizon, RATE_DAYS, planning_horizon(items, rules=rules))
     tell(f"forecasting {len(live.panel):,} series", 2, 4)
     made = predictor.predict(live.panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
     adjusted = adjusting.adjust(made, live.panel, words_against)
-    forecast = adjusted.forecast
+    forecast = exploded(adjusted.forecast, stocked, side.bundles)
     coming = incoming(
         side.open_orders, live.planning_day, lead_times=side.lead_times, assumed_lead_time_days=rules.lead_time_days
     )
@@ -219,15 +222,21 @@ def make_plan(
             horizon=horizon,
             model=f"{forecast.provenance.model} {forecast.provenance.version}",
             rules=rules,
-            lines=_undecided(lines, live.panel.series),
+            lines=_undecided(lines, stocked),
             orders=lines,
             overdue=coming.left_out,
-            notes=(*known.notes, *forecast.provenance.notes, *_stock_ahead(side, live), *_notes(lines, rules)),
+            notes=(
+                *known.notes,
+                *forecast.provenance.notes,
+                *_stock_ahead(side, live),
+                *_bundle_notes(side, live),
+                *_notes(lines, rules),
+            ),
             budget=budget,
         ),
         side,
     )
-    return _saved(app, plan, adjusted, mark, side) if save else plan
+    return _saved(app, plan, replace(adjusted, forecast=forecast), mark, side) if save else plan
 
 
 # ---------------------------------------------------------------------- making
@@ -292,6 +301,18 @@ def _stock_ahead(side: Supply, live: Demand) -> list[str]:
     ]
 
 
+def _bundle_notes(side: Supply, live: Demand) -> list[str]:
+    """Say which live products are bundles, since they have no line."""
+    made = side.bundles["bundle"].unique()
+    names = live.panel.series.filter(pl.col("product").is_in(made.implode()))["product"].unique().sort().to_list()
+    if not names:
+        return []
+    return [
+        f"{words.count(len(names), 'product is a bundle', 'products are bundles')} ({words.listed(names, 3)}) and not "
+        "ordered: their demand is that of their components"
+    ]
+
+
 def _notes(lines: pl.DataFrame, rules: ProposalRules) -> list[str]:
     """Say loudly what the proposal as a whole rests on."""
     notes = []
@@ -334,7 +355,14 @@ def _mark(
     ]  # fmt: skip
     digest.update(json.dumps(choices).encode())
     digest.update(known.panel.values.tobytes())
-    for frame in (known.products, side.suppliers, side.stock.drop("as_of"), side.open_orders, side.events):
+    for frame in (
+        known.products,
+        side.bundles,
+        side.suppliers,
+        side.stock.drop("as_of"),
+        side.open_orders,
+        side.events,
+    ):
         digest.update(frame.write_csv().encode())
     digest.update(side.lead_times.drop("samples").write_csv().encode())
     return digest.hexdigest()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from shelfwise.app import App
-from shelfwise.domain.frames import PLANNING_ITEMS
+from shelfwise.domain.frames import BUNDLES, PLANNING_ITEMS
+from shelfwise.inventory.bundles import leaves
 from shelfwise.inventory.lead_time_demand import measured_lead_times
 from shelfwise.inventory.order_calendar import OrderCalendar, closures, parse_weekdays
 from shelfwise.inventory.proposal import ProposalRules
-from shelfwise.storage import catalogue, purchasing, stock
+from shelfwise.storage import bundles, catalogue, purchasing, stock
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,9 @@ class Supply:
         Median quantity of past order lines by product and warehouse, ``usual_order``.
     calendars
         When each supplier takes orders, by code.
+    bundles
+        BUNDLES, taken apart down to components that are no bundles; what bundles have taken since a component was
+        counted is off its ``stock``.
     """
 
     suppliers: pl.DataFrame
@@ -46,6 +50,7 @@ class Supply:
     lead_times: pl.DataFrame
     usual_orders: pl.DataFrame
     calendars: Mapping[str, OrderCalendar]
+    bundles: pl.DataFrame = field(default_factory=BUNDLES.empty)
 
     @property
     def suppliers_as_measured(self) -> pl.DataFrame:
@@ -67,6 +72,8 @@ def load(app: App) -> Supply:
         ordered = purchasing.purchase_orders(connection)
         events = catalogue.calendar_events(connection)
         receipts = purchasing.receipts(connection)
+        recipes = leaves(bundles.bundles(connection))
+        taken = bundles.sold_since_counts(connection, recipes)
     usual = (
         ordered.filter((pl.col("status") != "cancelled") & (pl.col("quantity") > 0))
         .group_by("product", "warehouse")
@@ -82,7 +89,17 @@ def load(app: App) -> Supply:
         )
         for code, weekdays in suppliers.select("supplier", "order_weekdays").iter_rows()
     }
-    return Supply(suppliers, levels, open_orders, events, measured_lead_times(receipts, suppliers), usual, calendars)
+    lead_times = measured_lead_times(receipts, suppliers)
+    left = _without(levels, taken)
+    return Supply(suppliers, left, open_orders, events, lead_times, usual, calendars, recipes)
+
+
+def _without(levels: pl.DataFrame, taken: pl.DataFrame) -> pl.DataFrame:
+    """Return STOCK_LEVELS less what sales of bundles took of their components."""
+    if taken.is_empty():
+        return levels
+    joined = levels.join(taken, on=["product", "warehouse"], how="left", maintain_order="left")
+    return joined.with_columns(on_hand=pl.col("on_hand") - pl.col("taken").fill_null(0.0)).drop("taken")
 
 
 def planning_items(series: pl.DataFrame, supply: Supply, as_of: dt.date, rules: ProposalRules) -> pl.DataFrame:
