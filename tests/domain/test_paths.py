@@ -10,7 +10,7 @@ from scipy import special
 from shelfwise.domain import paths as paths_module
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.marginals import Marginals
-from shelfwise.domain.paths import Dependence, draw_paths
+from shelfwise.domain.paths import Dependence, draw_paths, paths_under
 
 MARGINALS = Marginals(np.full((3, 6), 9.0), np.full((3, 6), 20.0))
 IDS = ["a", "b", "c"]
@@ -35,6 +35,12 @@ def test_a_longer_horizon_begins_with_the_shorter_ones_paths():
         draw_paths(short, Dependence(0.1, 0.4), IDS, 80, seed=0),
         draw_paths(MARGINALS, Dependence(0.1, 0.4), IDS, 80, seed=0)[:, :, :2],
     )
+
+
+def test_paths_under_several_dependences_are_those_of_each_by_itself():
+    several = [Dependence(0.2, 0.3), Dependence(0.2, 0.0), Dependence(0.0, 0.8), Dependence(0.1, 0.1, 0.2)]
+    for dependence, paths in zip(several, paths_under(MARGINALS, several, IDS, 50, seed=3), strict=True):
+        np.testing.assert_array_equal(paths, draw_paths(MARGINALS, dependence, IDS, 50, seed=3))
 
 
 @pytest.mark.parametrize("n_paths", [1, 0, -3])

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfwise.domain.ragged import gather, lay_end_to_end, take
+from shelfwise.domain.ragged import LONG, gather, lay_end_to_end, take
 
 RUNS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 8)), max_size=6)
 
@@ -43,6 +43,29 @@ def test_gathered_rows_are_filled_outside_their_run(runs, shift, length):
     for row, (low, size) in enumerate(zip(lows, lengths, strict=True)):
         by_hand = [flat[low + k] if 0 <= k < size else np.nan for k in range(shift, shift + length)]
         np.testing.assert_array_equal(found[row], by_hand)
+
+
+LONG_RUNS = st.lists(st.tuples(st.integers(0, 900), st.integers(LONG, 3 * LONG)), min_size=1, max_size=4)
+
+
+@given(LONG_RUNS)
+def test_long_runs_are_taken_like_short_ones(runs):
+    lows, lengths = (np.array([run[i] for run in runs], dtype=np.int64) for i in (0, 1))
+    values, offsets = take(np.arange(1200.0), lows, lengths)
+    assert values.tolist() == [k for low, size in runs for k in range(low, low + size)]
+    assert np.diff(offsets).tolist() == lengths.tolist()
+
+
+@given(LONG_RUNS, st.integers(-150, 250), st.integers(LONG, 2 * LONG))
+def test_long_rows_are_filled_outside_their_run(runs, shift, length):
+    lows, lengths = (np.array([run[i] for run in runs], dtype=np.int64) for i in (0, 1))
+    shifts = shift + 7 * np.arange(len(runs))
+    found = gather(np.arange(1200.0), lows, lengths, shifts, length, -1.0)
+    shared = gather(np.arange(1200.0), lows[:1], lengths[:1], shifts, length, -1.0)  # one run read by all
+    for row, begin in enumerate(shifts.tolist()):
+        for told, (low, size) in ((found, runs[row]), (shared, runs[0])):
+            by_hand = [low + k if 0 <= k < size else -1 for k in range(begin, begin + length)]
+            assert told[row].tolist() == by_hand
 
 
 def test_rows_lose_their_lead():

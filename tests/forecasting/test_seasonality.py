@@ -9,8 +9,9 @@ from shelfwise.domain.calendar import Frequency
 from shelfwise.forecasting.seasonality import (
     bin_sums,
     cycle_shape,
+    cycle_sums,
     moving_level,
-    pooled_cycle_shape,
+    pooled_ratio,
     pooled_year_shape,
     read,
     read_year,
@@ -117,7 +118,7 @@ def test_each_groups_shape_is_its_own_and_one_without_members_takes_that_of_all(
     values = np.concatenate([np.full((5, 1), 30.0) * WEEK[days], np.full((5, 1), 30.0) * WEEK[::-1][days]])
     seen = np.ones_like(values)
     groups = np.array([0] * 5 + [1] * 5)
-    shape = pooled_cycle_shape(values, seen, seen, groups, 3, days, 7, 7)
+    shape = pooled_ratio(*cycle_sums(values, seen, seen, days, 7, 7), groups, 3)
     np.testing.assert_allclose(shape[0], WEEK / WEEK.mean(), atol=0.03)
     np.testing.assert_allclose(shape[1], (WEEK / WEEK.mean())[::-1], atol=0.03)
     np.testing.assert_allclose(shape[2], ((WEEK + WEEK[::-1]) / 2) / WEEK.mean(), atol=0.03)

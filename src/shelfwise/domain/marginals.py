@@ -76,9 +76,9 @@ class Marginals:
         for low in range(0, len(large), _BLOCK):
             cells = large[low : low + _BLOCK]
             found[cells] = self._gamma(mean[cells], variance[cells], wanted[order])
-        result = np.empty_like(found)
-        result[:, order] = found
-        return result.reshape(n, horizon, len(wanted))
+        if (order[1:] < order[:-1]).any():  # ascending levels, as almost always, need no shuffling back
+            found = found[:, np.argsort(order)]
+        return found.reshape(n, horizon, len(wanted))
 
     def stratified(self, n_samples: int) -> Floats:
         """Return [N, H, S] ascending samples at the probabilities (s + 1/2) / S: each distribution in S equal parts."""
@@ -143,7 +143,8 @@ def _gamma_table(levels: tuple[float, ...]) -> Floats:
 def _blocks(mean: Floats, small: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
     """Return the small cells in blocks of like mean, so that a block's recursion ends for all at about one time."""
     cells = np.flatnonzero(small)
-    cells = cells[np.argsort(mean[cells], kind="stable")]
+    size = mean[cells].astype(np.float32).view(np.uint32) >> 16  # of numbers from 0 up, the leading bits sort
+    cells = cells[np.argsort(size.astype(np.uint16), kind="stable")]  # 16 bits sort in one pass
     return [cells[low : low + _BLOCK] for low in range(0, len(cells), _BLOCK)]
 
 
@@ -194,13 +195,16 @@ def _count_quantiles(mean: Floats, variance: Floats, levels: Floats) -> Floats:
     """Return count quantiles [C, Q] for ascending ``levels`` [Q]: the number of k with F(k) below the level."""
     p, size, q = _first_step(mean, variance)
     cdf = p.copy()
-    found = np.zeros((len(p), len(levels)), dtype=np.float32)
+    reached = levels[:, None] - 1e-12  # [Q, 1]
+    counted = np.zeros((len(levels), len(p)), dtype=np.uint8)  # [Q, C]: long runs, one for each level
+    below = np.empty(counted.shape, dtype=np.bool_)
     for k in range(1, _RECURSION_STEPS + 2):
-        below = cdf[:, None] < levels - 1e-12
-        if not below.any():
-            return found
-        found += below
+        np.less(cdf, reached, out=below)
+        if not below[-1].any():  # the highest level is the last to be reached
+            return counted.T.astype(np.float32)
+        counted += below
         p *= (size + (k - 1)) / k * q
         cdf += p
+    found = counted.T.astype(np.float32)
     beyond = found > _RECURSION_STEPS  # the same cells as in `_count_samples`
     return np.where(beyond, np.maximum(_rounded_gamma(mean, variance, levels), found), found)

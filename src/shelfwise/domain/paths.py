@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -134,6 +134,25 @@ def draw_paths(
     return paths.transpose(0, 2, 1)
 
 
+def paths_under(
+    marginals: Marginals, dependences: Sequence[Dependence], ids: Sequence[str], n_paths: int, seed: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the paths [N, S, H] that `draw_paths` draws under each dependence, for the work of little more than one.
+
+    All are ordered by the same draws, so that they tell dependences apart that differ little. For few series at a time,
+    and dependences without groups.
+    """
+    samples = marginals.stratified(n_paths)
+    level = np.empty((len(ids), 1, n_paths), dtype=np.float32)
+    own = np.empty(samples.shape, dtype=np.float32)
+    _Shocks.draw(ids, seed, level, own)
+    for dependence in dependences:
+        shocks = _Shocks(dependence, samples.shape[1], n_paths, seed)
+        paths = np.empty(samples.shape, dtype=np.float32)
+        np.put_along_axis(paths, _order(shocks.mixed(level, own.copy())), samples, axis=-1)
+        yield paths.transpose(0, 2, 1)
+
+
 class _Shocks:
     """What series share, drawn once, and the draws [n, H, S] that order the samples of each."""
 
@@ -144,11 +163,22 @@ class _Shocks:
     def draws(self, ids: Sequence[str], groups: Sequence[str] | None) -> npt.NDArray[np.float32]:
         """Return the draws z [n, H, S] of some series."""
         level = np.empty((len(ids), 1, self.n_paths), dtype=np.float32)
-        draws = np.empty((len(ids), self.horizon, self.n_paths), dtype=np.float32)
+        own = np.empty((len(ids), self.horizon, self.n_paths), dtype=np.float32)
+        self.draw(ids, self.seed, level, own)
+        return self.mixed(level, own, groups)
+
+    @staticmethod
+    def draw(ids: Sequence[str], seed: int, level: npt.NDArray[np.float32], own: npt.NDArray[np.float32]) -> None:
+        """Draw what each series keeps over the horizon into ``level`` [n, 1, S], what is new into ``own`` [n, H, S]."""
         for row, unique_id in enumerate(ids):
-            generator = keyed_generator(self.seed, "path", unique_id)
+            generator = keyed_generator(seed, "path", unique_id)
             generator.standard_normal(out=level[row, 0], dtype=np.float32)
-            generator.standard_normal(out=draws[row], dtype=np.float32)
+            generator.standard_normal(out=own[row], dtype=np.float32)
+
+    def mixed(
+        self, level: npt.NDArray[np.float32], draws: npt.NDArray[np.float32], groups: Sequence[str] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the draws z [n, H, S], made in ``draws``, of what series draw by themselves and what they share."""
         shares = self.dependence.shares
         if groups is None:
             shares |= {"group": 0.0, "group_level": 0.0}

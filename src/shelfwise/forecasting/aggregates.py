@@ -502,6 +502,7 @@ def _apart(
 ) -> set[int]:
     """Return those of ``shared`` that some series of a cell, of which few were asked, does not see as its cell does."""
     apart: set[int] = set()
+    cells_up = {place: (value, cells > 0) for place, (value, cells) in shared.items()}
     for low in range(0, len(code), ROWS_AT_ONCE):
         if len(apart) == len(shared):
             break
@@ -509,7 +510,7 @@ def _apart(
         values = covariate.select(rows).at(np.full(len(rows), ordinals[0], dtype=np.int64), len(ordinals))
         known = ~np.isnan(values)
         for place in shared.keys() - apart:
-            value, cells = shared[place]
-            if (known & ((values == value) != (cells[code[rows]] > 0))).any():
+            value, up = cells_up[place]
+            if (known & ((values == value) != up[code[rows]])).any():
                 apart.add(place)
     return apart

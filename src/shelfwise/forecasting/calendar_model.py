@@ -182,8 +182,12 @@ class Calendar:
         before = np.maximum(0, -(place // self.lap))
         place = np.clip(place - beyond * self.lap + before * self.lap, 0, length - 1)
         padded = np.concatenate([self.factors, np.ones((1, self.factors.shape[1]), dtype=np.float32)])
-        found = padded[codes][:, place[0]] if place.shape[0] == 1 else padded[codes[:, None], place]
-        return found.astype(np.float64)
+        found: Floats
+        if len(place) == 1:  # a cell's row is read once and then handed to its series
+            found = padded[:, place[0]].astype(np.float64)[codes]
+        else:
+            found = padded[codes[:, None], place].astype(np.float64)
+        return found
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the calendar as named arrays."""
@@ -262,10 +266,8 @@ def fit_calendar(aggregates: Aggregates) -> CalendarFit:
         found = inverse @ (weighted.T @ np.where(rows, target, 0.0))
         season = columns.penalties < np.inf
         season[: plain.steps + 1] = False
-        effect = columns.values[:, season] @ found[season]
-        explained[node] = lean + effect
-        kept = season & columns.common
-        calendar[node] = lean_calendar + columns.values[:, kept] @ found[kept]
+        both = columns.values @ np.stack([found * season, found * (season & columns.common)], axis=1)  # [L, 2]
+        explained[node], calendar[node] = lean + both[:, 0], lean_calendar + both[:, 1]
         for i in np.unique(columns.regressor[columns.regressor >= 0]):
             mine = found[columns.regressor == i]
             effects[node, i, : len(mine)] += mine
@@ -408,12 +410,15 @@ class Calendars:
 
     @classmethod
     def _of(cls, panel: Panel) -> Calendars | None:
-        if panel.freq.unit != "d" or panel.freq.count != 1 or not panel.n_series:
-            return None
-        if panel.lengths.max() < LEAST_YEARS * panel.freq.periods_per_year:
-            return None
-        aggregates = Aggregates.of(panel)
+        aggregates = Aggregates.of(panel) if cls.told(panel) else None
         return None if aggregates is None else cls(aggregates)
+
+    @staticmethod
+    def told(panel: Panel) -> bool:
+        """Return whether a panel has days, and enough of them to tell a year's shape."""
+        if panel.freq.unit != "d" or panel.freq.count != 1 or not panel.n_series:
+            return False
+        return bool(panel.lengths.max() >= LEAST_YEARS * panel.freq.periods_per_year)
 
     def fit(self, back: int) -> CalendarFit:
         """Return the regression on what was known ``back`` periods before the end."""

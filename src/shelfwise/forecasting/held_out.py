@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.errors import ModelError
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
-from shelfwise.domain.paths import Dependence, draw_paths
+from shelfwise.domain.paths import Dependence, paths_under
 from shelfwise.forecasting.calendar_model import Calendar, Calendars
 from shelfwise.forecasting.level_season import (
     DEFAULT_LEVEL_SHARE,
@@ -32,7 +32,7 @@ from shelfwise.forecasting.level_season import (
     iterate_blocks,
     moments_of,
 )
-from shelfwise.forecasting.pooling import flags_of, measure
+from shelfwise.forecasting.pooling import flags_of, measure, pooled, pooled_year, priors
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
@@ -63,61 +63,132 @@ def sample_of(panel: Panel, size: int, back: int = 0) -> Panel:
     return panel.select(np.sort(with_history[np.argsort(keys)[:size]]))
 
 
-def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, calendars: Calendars | None = None) -> Fitted:
+def choose(pool: Panel, groups: Groups, start: Fitted, cutoffs: int, whole: Panel | None = None) -> Fitted:
     """Return the fitted quantities: everything that has a choice is chosen on held-out windows of ``pool``.
 
-    ``calendars`` are those of the whole panel that ``pool`` is a sample of; whether they are used is chosen, too.
+    ``whole`` is the panel that ``pool`` is a sample of: whether the calendar of its sums is used is chosen, too.
+    Cutoffs and shapes are worked on side by side, which changes nothing in what is found.
     """
     horizon = reference_horizon(pool)
-    plain = replace(start, flags=flags_of(pool))
-    now = measure(pool, plain)
     windows = _windows(pool, horizon, cutoffs)
     if not windows:
-        return now
-    buckets = _buckets(pool.freq, horizon)
-    has_year = pool.freq.is_daily_or_longer and pool.lengths.max() >= YEAR_TOLD * pool.freq.periods_per_year
-    shapes = [(strength, False) for strength in (YEAR_STRENGTHS if has_year else (0.0,))]
-    if calendars is not None and calendars.at(windows[-1][0]) is not None:
-        shapes = [(0.0, False), (1.0, False), (0.0, True)] if has_year else [(0.0, False), (0.0, True)]
+        return measure(pool, _begin(start, pool, None))
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as workers:
+        found = _Shapes(replace(start, buckets=_buckets(pool.freq, horizon)), horizon, windows, workers).tried(
+            pool, whole
+        )
+        best = found[0]
+        for other in found[1:]:
+            if other.loss < best.loss * 0.998:  # the simpler shape unless it is beaten
+                best = other
+        chosen = best.tuned
+        outcomes = [held.outcome(chosen) for held in best.held]
+        dependence = workers.submit(dependence_of, outcomes, is_count=chosen.is_count)
+        calendar = None if best.calendars is None else best.calendars.at(0)
+        final = measure(pool, _begin(start, pool, calendar), chosen.year_strength)
+        return replace(
+            final,
+            year_strength=chosen.year_strength,
+            buckets=chosen.buckets,
+            mix=chosen.mix,
+            class_edges=chosen.class_edges,
+            widths=chosen.widths,
+            dependence=dependence.result(),
+        )
 
-    def tried(shape: tuple[float, bool]) -> tuple[float, Fitted, list[Held], bool]:
-        """Return the loss of a shape, what was tuned with it and on what."""
-        strength, with_calendar = shape
-        held = []
-        for back, past, actual, scored in windows:
-            begin = _begin(start, past, calendars.at(back) if with_calendar and calendars is not None else None)
-            fitted = replace(measure(past, begin, strength), year_strength=strength)
-            for rows, block in iterate_blocks(past, fitted, horizon):
-                parts = decompose(block, fitted, horizon)
-                sold = actual[rows]
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """A cutoff: how many periods it lies back, what was known, and what came [n, H] and is demand [n, H]."""
+
+    back: int
+    past: Panel
+    actual: Floats
+    scored: npt.NDArray[np.bool_]
+
+    def held(
+        self, start: Fitted, strengths: Sequence[float], horizon: int, calendars: Calendars | None
+    ) -> list[list[Held]]:
+        """Return, for each strength of the year, the parts of the forecasts made at this cutoff beside what came."""
+        begin = _begin(start, self.past, None if calendars is None else calendars.at(self.back))
+        blocks = list(iterate_blocks(self.past, begin, horizon))
+        shapes = pooled([block for _, block in blocks], begin)
+        if any(strengths):
+            shapes = replace(shapes, year_shape=pooled_year(self.past, shapes))
+        found = []
+        for strength in strengths:
+            fitted = priors([block for _, block in blocks], replace(shapes, year_strength=strength))
+            held = []
+            for rows, block in blocks:
+                sold = self.actual[rows]
                 if block.open is not None:  # on closed days no demand is expected or counted
                     sold = np.where(block.open[:, block.periods : block.periods + horizon] > 0, sold, 0.0)
-                held.append(Held(parts, sold, scored[rows], fitted))
-        tuned = _tune(held, replace(now, year_strength=strength, buckets=buckets))
-        return loss_of(held, tuned), tuned, held, with_calendar
-
-    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as workers:
-        found = list(workers.map(tried, shapes))
-    best = found[0]
-    for other in found[1:]:
-        if other[0] < best[0] * 0.998:  # the simpler shape unless it is beaten
-            best = other
-    chosen = best[1]
-    begin = _begin(start, pool, calendars.at(0) if best[3] and calendars is not None else None)
-    final = measure(pool, begin, chosen.year_strength)
-    return replace(
-        final,
-        year_strength=chosen.year_strength,
-        buckets=chosen.buckets,
-        mix=chosen.mix,
-        class_edges=chosen.class_edges,
-        widths=chosen.widths,
-        dependence=dependence_of([h.outcome(chosen) for h in best[2]], is_count=chosen.is_count),
-    )
+                held.append(Held(decompose(block, fitted, horizon), sold, self.scored[rows], fitted))
+            found.append(held)
+        return found
 
 
-def _windows(pool: Panel, horizon: int, cutoffs: int) -> list[tuple[int, Panel, Floats, npt.NDArray[np.bool_]]]:
-    """Return, for each cutoff that leaves enough history, how far back it lies, what was known and what came."""
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A shape of the year: what it loses, what was tuned with it and on what."""
+
+    loss: float
+    tuned: Fitted
+    held: list[Held]
+    calendars: Calendars | None  # where the calendar of the sums stands for the year
+
+
+@dataclass(frozen=True, eq=False)
+class _Shapes:
+    """What shapes of the year are tried from and on, and by whom."""
+
+    start: Fitted
+    horizon: int
+    windows: list[_Window]
+    workers: ThreadPoolExecutor
+
+    def tried(self, pool: Panel, whole: Panel | None) -> list[_Tried]:
+        """Return each shape with its loss: pooled years of rising strength, then the calendar of the sums."""
+        has_year = pool.freq.is_daily_or_longer and pool.lengths.max() >= YEAR_TOLD * pool.freq.periods_per_year
+        strengths = YEAR_STRENGTHS if has_year else (0.0,)
+        if whole is None or not Calendars.told(whole):
+            return self._tuned(self._begun(strengths), strengths)
+        asked = self.workers.submit(Calendars.of, whole)  # takes as long as the plain shapes
+        ends = (0.0, 1.0) if has_year else (0.0,)
+        plain = self._begun(ends)
+        calendars = asked.result()
+        if calendars is None or calendars.at(self.windows[-1].back) is None:
+            between = [strength for strength in strengths if strength not in ends]
+            found = self._tuned(plain, ends)
+            return [found[0], *self._tuned(self._begun(between), between), *found[1:]]
+        by_calendar = self._begun((0.0,), calendars)
+        return [*self._tuned(plain, ends), *self._tuned(by_calendar, (0.0,), calendars)]
+
+    def _begun(self, strengths: Sequence[float], calendars: Calendars | None = None) -> list[Future[list[list[Held]]]]:
+        """Set the workers to every cutoff."""
+        return [
+            self.workers.submit(window.held, self.start, strengths, self.horizon, calendars) for window in self.windows
+        ]
+
+    def _tuned(
+        self,
+        begun: list[Future[list[list[Held]]]],
+        strengths: Sequence[float],
+        calendars: Calendars | None = None,
+    ) -> list[_Tried]:
+        """Return what comes of every strength once all cutoffs are there."""
+
+        def one(strength: float, held: list[Held]) -> _Tried:
+            tuned = _tune(held, replace(self.start, year_strength=strength))
+            return _Tried(loss_of(held, tuned), tuned, held, calendars)
+
+        windows = [future.result() for future in begun]
+        held = [[each for window in windows for each in window[i]] for i in range(len(strengths))]
+        return list(self.workers.map(one, strengths, held))
+
+
+def _windows(pool: Panel, horizon: int, cutoffs: int) -> list[_Window]:
+    """Return each cutoff that leaves enough history."""
     longest = int(pool.lengths.max())
     found = []
     for back in (horizon * (i + 1) for i in range(cutoffs)):
@@ -127,7 +198,7 @@ def _windows(pool: Panel, horizon: int, cutoffs: int) -> list[tuple[int, Panel, 
         keep = past.lengths > 0
         past = past.select(keep)
         if past.n_series:
-            found.append((back, past, *cells_after(pool.select(keep), past.ends, horizon)))
+            found.append(_Window(back, past, *cells_after(pool.select(keep), past.ends, horizon)))
     return found
 
 
@@ -188,6 +259,11 @@ class Held:
             widths=tuned.widths,
         )
         return moments_of(self.parts, mine, self.factor)
+
+    def only(self, rows: Integers) -> Held:
+        """Return some rows."""
+        factor = None if self.factor is None else self.factor[rows]
+        return Held(self.parts.only(rows), self.actual[rows], self.scored[rows], self.fitted, factor)
 
     def outcome(self, tuned: Fitted) -> Outcome:
         """Return what is said with the mix and widths of ``tuned``, beside what came."""
@@ -262,22 +338,32 @@ def widths_of(held: list[Held], tuned: Fitted, candidates: tuple[float, ...] = W
     low = np.concatenate([[0], tuned.buckets[:-1]])
     losses = np.zeros((*tuned.widths.shape, len(candidates)))
     for h in held:
-        rows = _some(np.flatnonzero(h.scored.any(axis=1)), WIDTH_ROWS // len(held))
-        classes = classes_of(h.parts, tuned)[rows]
-        for i, width in enumerate(candidates):
-            mean, variance = h.under(replace(tuned, widths=np.full(tuned.widths.shape, width)))
-            quantiles = Marginals(mean[rows], variance[rows], tuned.is_count).quantiles(LEVELS)  # [n, H, Q]
-            gap = np.where(h.scored[rows], h.actual[rows], 0.0)[:, :, None] - quantiles
-            loss = np.maximum(LEVELS * gap, (LEVELS - 1.0) * gap).sum(axis=2) * h.scored[rows]  # [n, H]
-            for bucket, (first, last) in enumerate(zip(low, tuned.buckets, strict=True)):
-                np.add.at(losses[bucket, :, i], classes, loss[:, first:last].sum(axis=1))
-    pooled = losses.sum(axis=(0, 1))
-    if pooled.max() <= 0:
+        some = h.only(_some(np.flatnonzero(h.scored.any(axis=1)), WIDTH_ROWS // len(held)))
+        classes = classes_of(some.parts, tuned)
+        told = [some.under(replace(tuned, widths=np.full(tuned.widths.shape, width))) for width in candidates]
+        mean, variance = (np.concatenate(side) for side in zip(*told, strict=True))  # [candidates x n, H]
+        quantiles = Marginals(mean, variance, tuned.is_count).quantiles(LEVELS)
+        actual = np.where(some.scored, some.actual, 0.0)
+        shape = (len(candidates), *actual.shape, len(LEVELS))
+        loss = _pinball(actual, quantiles.reshape(shape), LEVELS) * some.scored  # [candidates, n, H]
+        for bucket, (first, last) in enumerate(zip(low, tuned.buckets, strict=True)):
+            np.add.at(losses[bucket], classes, loss[:, :, first:last].sum(axis=2).T)
+    together = losses.sum(axis=(0, 1))
+    if together.max() <= 0:
         return tuned.widths
     size = np.maximum(losses.mean(axis=2, keepdims=True), 1e-12)
-    leaning = losses / size + 0.25 * pooled / pooled.mean()  # each class leans a quarter on what fits all
+    leaning = losses / size + 0.25 * together / together.mean()  # each class leans a quarter on what fits all
     chosen: Floats = np.asarray(candidates)[leaning.argmin(axis=2)] * (1.0 + OPTIMISM)
     return chosen
+
+
+def _pinball(actual: Floats, quantiles: Floats, levels: Floats) -> Floats:
+    """Return the quantile loss of cells [...] summed over levels [Q], from quantiles [..., Q], in units."""
+    loss = np.zeros(np.broadcast_shapes(actual.shape, quantiles.shape[:-1]))
+    for i, level in enumerate(levels.tolist()):  # long runs of cells, not short ones of levels
+        gap = actual - quantiles[..., i]
+        loss += np.maximum(level * gap, (level - 1.0) * gap)
+    return loss
 
 
 def _some(rows: Integers, most: int) -> Integers:
@@ -292,8 +378,7 @@ def loss_of(held: list[Held], tuned: Fitted) -> float:
         mean, variance = h.under(tuned)
         quantiles = Marginals(mean, variance, tuned.is_count).quantiles(LEVELS)
         actual = np.where(h.scored, h.actual, 0.0)
-        gap = actual[:, :, None] - quantiles
-        total += float((np.maximum(LEVELS * gap, (LEVELS - 1.0) * gap).sum(axis=2) * h.scored).sum())
+        total += float((_pinball(actual, quantiles, LEVELS) * h.scored).sum())
         units += float(np.abs(actual).sum())
     return total / max(units, 1e-9)
 
@@ -322,13 +407,11 @@ def dependence_of(outcomes: Sequence[Outcome], *, is_count: bool) -> Dependence:
         marginals = Marginals(one.mean[rows], one.variance[rows], is_count)
         cells = one.scored[rows]  # what was closed or hidden counts on neither side
         total = np.where(cells, one.actual[rows], 0.0).sum(axis=1)
-        for i, share in enumerate(SHARES):
-            share = min(share, 1.0 - world)
-            paths = draw_paths(marginals, Dependence(world, share), [str(row) for row in rows], 64, 0)
+        dependences = [Dependence(world, min(share, 1.0 - world)) for share in SHARES]
+        drawn = paths_under(marginals, dependences, [str(row) for row in rows], 64, 0)
+        for i, paths in enumerate(drawn):
             totals = np.einsum("nsh,nh->ns", paths, cells.astype(np.float32))
-            quantiles = np.quantile(totals, TOTAL_LEVELS, axis=1).T  # [rows, Q]
-            gap = total[:, None] - quantiles
-            losses[i] += np.maximum(TOTAL_LEVELS * gap, (TOTAL_LEVELS - 1.0) * gap).sum()
+            losses[i] += _pinball(total, np.quantile(totals, TOTAL_LEVELS, axis=1).T, TOTAL_LEVELS).sum()
     level = DEFAULT_LEVEL_SHARE
     if (
         losses.any()

@@ -8,7 +8,7 @@ here is taken row by row in a fixed order, so that a series' forecast does not d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -38,7 +38,8 @@ Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-ROWS_PER_BLOCK: Final = 1024  # series worked on at once: their arrays stay near the processor
+ROWS_PER_BLOCK: Final = 1024  # series read at once
+ROWS_PER_SLICE: Final = 256  # series of a block worked on at once: their arrays stay near the processor
 SERIES_PER_GROUP: Final = 30  # a level of the hierarchy with fewer to a group has no shape of its own to lend
 DEFAULT_LEVEL_SHARE: Final = 0.25  # of Dependence, where too little is held out to choose it
 
@@ -210,6 +211,24 @@ class Block:
         """Number of past periods T."""
         return int(self.values.shape[1])
 
+    def slices(self) -> Iterator[tuple[slice, Block]]:
+        """Yield the block in views of `ROWS_PER_SLICE` series, and their rows in it."""
+        for low in range(0, len(self.groups), ROWS_PER_SLICE):
+            rows = slice(low, low + ROWS_PER_SLICE)
+            yield (
+                rows,
+                replace(
+                    self,
+                    values=self.values[rows],
+                    seen=self.seen[rows],
+                    ordinals=self.ordinals if len(self.ordinals) == 1 else self.ordinals[rows],
+                    flags={name: flag[rows] for name, flag in self.flags.items()},
+                    open=None if self.open is None else self.open[rows],
+                    calendar=self.calendar if self.calendar is None or len(self.calendar) == 1 else self.calendar[rows],
+                    groups=self.groups[rows],
+                ),
+            )
+
 
 def iterate_blocks(panel: Panel, fitted: Fitted, future: int) -> Iterator[tuple[Integers, Block]]:
     """Yield blocks of at most `ROWS_PER_BLOCK` series, and their rows in the panel."""
@@ -222,8 +241,8 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
     rows = np.arange(low, min(low + ROWS_PER_BLOCK, whole.n_series))
     panel = whole.select(rows)
     length = fitted.window  # never the chunk's own longest: sums must not depend on the company a series is in
-    values = panel.window(length).astype(np.float64)
-    seen = panel.available_window(length)
+    values = panel.window(length)
+    seen = ~np.isnan(values) if panel.available is None else panel.available_window(length)
     starts = panel.ends - length
     flags: dict[str, Floats] = {
         name: (panel.known_future[name].at(starts, length + future) > 0.5).astype(np.float64)  # NaN is not above
@@ -237,9 +256,12 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
         seen = seen & (opened[:, :length] > 0)
     for name, covariate in panel.known_future.items():
         if "price" in name and not covariate.shared and not covariate.categories:  # no price yet: not yet on sale
-            known = ~np.isnan(covariate.at(starts, length))
-            known[~known.any(axis=1)] = ~_priced_ever(covariate, np.flatnonzero(~known.any(axis=1)))[:, None]
-            seen = seen & np.maximum.accumulate(known, axis=1)
+            priced = ~np.isnan(covariate.at(starts, length))
+            first = priced.argmax(axis=1)
+            silent = np.flatnonzero(~priced.any(axis=1))
+            first[silent] = np.where(_priced_ever(covariate, silent), length, 0)
+            if first.any():
+                seen = seen & (np.arange(length) >= first[:, None])
     ends = panel.ends[:1] if (panel.ends == panel.ends[0]).all() else panel.ends
     calendar = None
     if fitted.calendar is not None:
@@ -249,10 +271,12 @@ def read_block(whole: Panel, fitted: Fitted, low: int, future: int) -> tuple[Int
         if changed is not None:
             calendar[:, length:] *= changed
         seen = seen & (calendar[:, :length] > 0)
-    values = np.where(seen, np.fmax(values, 0.0), 0.0)  # of a number and NaN, fmax takes the number
+    weight = seen.astype(np.float64)
+    known = np.fmax(values, 0.0).astype(np.float64)  # of a number and NaN, fmax takes the number
+    known *= weight
     ordinals = ends[:, None] + np.arange(-length, 0)
     codes = fitted.groups.codes(panel)
-    return rows, Block(values, seen.astype(np.float64), ordinals, flags, opened, calendar, codes)
+    return rows, Block(known, weight, ordinals, flags, opened, calendar, codes)
 
 
 def _priced_ever(covariate: Covariate, rows: Integers) -> Flags:
@@ -274,9 +298,24 @@ class Parts:
     known: Floats  # [n] periods of history, as deseasonalised weight
     groups: Integers  # [n]
 
+    def only(self, rows: Integers) -> Parts:
+        """Return some rows."""
+        factors = {name: factor[rows] for name, factor in self.factors.items()}
+        known, groups = self.known[rows], self.groups[rows]
+        return Parts(self.means[rows], self.season[rows], factors, self.noise[rows], known, groups)
+
+    @classmethod
+    def stacked(cls, parts: list[Parts]) -> Parts:
+        """Return the parts of several blocks as one, row by row."""
+        factors = {name: np.concatenate([one.factors[name] for one in parts]) for name in parts[0].factors}
+        arrays = ("means", "season", "noise", "known", "groups")
+        return cls(factors=factors, **{name: np.concatenate([getattr(one, name) for one in parts]) for name in arrays})
+
 
 def decompose(block: Block, fitted: Fitted, horizon: int) -> Parts:
     """Return what the next ``horizon`` periods of a block are made of."""
+    if len(block.groups) > ROWS_PER_SLICE:
+        return Parts.stacked([decompose(some, fitted, horizon) for _, some in block.slices()])
     periods = block.periods
     ordinals = np.concatenate([block.ordinals, block.ordinals[:, -1:] + np.arange(1, horizon + 1)], axis=1)
     season = np.ones((len(block.groups), periods + horizon))
@@ -296,8 +335,7 @@ def decompose(block: Block, fitted: Fitted, horizon: int) -> Parts:
     if block.calendar is not None:
         apply("calendar", block.calendar[:, : periods + horizon])
     if fitted.year_strength and fitted.freq.is_daily_or_longer:
-        position = year_index(fitted.freq, ordinals)
-        apply("year", read_year(fitted.year_shape[block.groups] ** fitted.year_strength, position))
+        apply("year", year_factors(fitted, block.groups, ordinals))
     noise = noise_of(block, season[:, :periods], fitted)
     for cycle, shape in zip(short_cycles(fitted.freq), fitted.cycle_shapes, strict=True):
         index = cycle.index(fitted.freq, ordinals)
@@ -318,6 +356,14 @@ def decompose(block: Block, fitted: Fitted, horizon: int) -> Parts:
     means, known = _decayed_means(block, past, fitted)
     noise = noise_of(block, past, fitted)
     return Parts(means, np.maximum(season[:, periods:], 0.0), factors, noise, known, block.groups)
+
+
+def year_factors(fitted: Fitted, groups: Integers, ordinals: Integers) -> Floats:
+    """Return the year [n, T] of the series' groups at ordinals [1 or n, T]."""
+    shape, position = fitted.year_shape**fitted.year_strength, year_index(fitted.freq, ordinals)
+    if len(position) == 1:  # a group's row is read once and then handed to its series
+        return read_year(shape, position)[groups]
+    return read_year(shape[groups], position)
 
 
 def _own_year(block: Block, season: Floats, ordinals: Integers, fitted: Fitted, noise: Floats) -> Floats:
@@ -342,15 +388,19 @@ def _own_year(block: Block, season: Floats, ordinals: Integers, fitted: Fitted, 
 
 def noise_of(block: Block, season: Floats, fitted: Fitted, lean: float = 20.0) -> Floats:
     """Return [n] variance over mean around a local level, shrunk to the group's by ``lean`` periods' worth."""
-    past = np.maximum(season, FLOOR)
-    explained = block.seen * past
+    explained = np.maximum(season, FLOOR)
+    explained *= block.seen
     span = max(4 * fitted.freq.season, 13) if not fitted.freq.is_daily_or_longer else noise_span(fitted.freq)
-    level = moving_level(block.values, explained, min(span, explained.shape[1]))
-    expected = level * explained
-    error = (block.seen * (block.values - expected) ** 2).sum(axis=1)
+    span = min(span, explained.shape[1])
+    expected = moving_level(block.values, explained, span)
+    expected *= explained
     total = expected.sum(axis=1)
+    gap = np.subtract(block.values, expected, out=expected)
+    gap *= gap
+    gap *= block.seen
+    error = gap.sum(axis=1)
     seen = block.seen.sum(axis=1)
-    lost = 1.0 / (1.0 - 1.0 / max(2.0, min(span, explained.shape[1])))  # the level was fitted to the same periods
+    lost = 1.0 / (1.0 - 1.0 / max(2.0, span))  # the level was fitted to the same periods
     prior = fitted.noise[block.groups]
     mean = np.where(seen > 0, total / np.maximum(seen, 1.0), 0.0)
     weight = lean * np.maximum(mean, 1e-9)
@@ -366,14 +416,14 @@ def noise_span(freq: Frequency) -> int:
 def _decayed_means(block: Block, season: Floats, fitted: Fitted) -> tuple[Floats, Floats]:
     """Return [n, K + 1] decayed means (the long-run one last) and [n] periods of history."""
     periods = season.shape[1]
-    age = np.arange(periods - 1, -1, -1)[:, None]  # [T, 1] periods before the origin
-    decay = 0.5 ** (age / fitted.half_lives)  # [T, K]
+    age = np.arange(periods - 1, -1, -1)  # [T] periods before the origin
+    decay = 0.5 ** (age / fitted.half_lives[:, None])  # [K, T]
     weight = block.seen * season
     known = weight.sum(axis=1)
     prior = fitted.prior_periods[block.groups]
     long_run = (block.values.sum(axis=1) + prior * fitted.prior_level[block.groups]) / (known + prior)
     # einsum, not matmul: a matrix product may round a row differently in another chunk
-    top, bottom = (np.einsum("nt,tk->nk", x, decay) for x in (block.values, weight))
+    top, bottom = (np.einsum("nt,kt->nk", x, decay) for x in (block.values, weight))
     lean = 0.5  # a decayed mean that has seen nothing lately is the long-run one
     means = (top + lean * long_run[:, None]) / (bottom + lean)
     return np.concatenate([means, long_run[:, None]], axis=1), known

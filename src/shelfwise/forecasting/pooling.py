@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.calendar_model import Calendar
-from shelfwise.forecasting.level_season import Block, Fitted, iterate_blocks, noise_of, noise_span
+from shelfwise.forecasting.level_season import Block, Fitted, iterate_blocks, noise_of, noise_span, year_factors
 from shelfwise.forecasting.seasonality import (
     FLOOR,
     bin_sums,
+    cycle_sums,
     moving_level,
-    pooled_cycle_shape,
+    pooled_ratio,
     pooled_year_shape,
     read,
-    read_year,
     short_cycles,
     year_bins,
     year_index,
@@ -31,27 +31,32 @@ ENOUGH: Final = 8  # seen periods below which a series shows no noise
 UNKNOWN_NOISE: Final = 0.25  # of the level, where no series shows its noise: a deviation of half the mean
 GIANT: Final = 10.0  # times the level that three in four series stay below
 LIFT_ROUNDS: Final = 4  # of measuring flags that are up together, each beside the others
+FLAGS_AT_ONCE: Final = 100_000  # values of a covariate looked at together
 LONGEST_YEARS: Final = 5  # a yearly shape is read off the last five
 
 
 def measure(panel: Panel, start: Fitted, strength: float = 0.0) -> Fitted:
     """Return ``start`` with the pooled shapes, lifts, priors and noise of ``panel``."""
+    blocks = [block for _, block in iterate_blocks(panel, start, 0)]
+    fitted = pooled(blocks, start)
+    if strength:
+        fitted = replace(fitted, year_shape=pooled_year(panel, fitted), year_strength=strength)
+    return priors(blocks, fitted)
+
+
+def pooled(blocks: list[Block], start: Fitted) -> Fitted:
+    """Return ``start`` with the shapes of the short cycles, noise and lifts of flags, and without a year."""
     fitted = replace(
         start,
         year_strength=0.0,
         lifts=np.ones((len(start.groups), len(start.flags))),
         cycle_shapes=tuple(np.ones((len(start.groups), c.length)) for c in short_cycles(start.freq)),
     )
-    blocks = [block for _, block in iterate_blocks(panel, fitted, 0)]
     fitted = replace(fitted, cycle_shapes=_pooled_cycles(blocks, fitted), noise=_pooled_noise(blocks, fitted))
     if fitted.flags:
         fitted = replace(fitted, lifts=_pooled_lifts(blocks, fitted))
         fitted = replace(fitted, cycle_shapes=_pooled_cycles(blocks, fitted))
-    if strength:
-        years = int(min(LONGEST_YEARS * fitted.freq.periods_per_year, panel.lengths.max()))
-        longer = [block for _, block in iterate_blocks(panel, replace(fitted, window=years), 0)]
-        fitted = replace(fitted, year_shape=_pooled_year(longer, fitted), year_strength=strength)
-    return _priors(blocks, fitted)
+    return fitted
 
 
 def season_so_far(block: Block, fitted: Fitted, *, cycles: bool = True, lifts: bool = True) -> Floats:
@@ -66,13 +71,17 @@ def season_so_far(block: Block, fitted: Fitted, *, cycles: bool = True, lifts: b
                 season *= 1.0 + raised * (fitted.lifts[block.groups, i] - 1.0)[:, None]
     if cycles:
         for cycle, shape in zip(short_cycles(fitted.freq), fitted.cycle_shapes, strict=True):
-            season *= read(shape[block.groups], cycle.index(fitted.freq, block.ordinals))
+            season *= _of_groups(shape, block, cycle.index(fitted.freq, block.ordinals))
     if block.calendar is not None:
         season *= block.calendar[:, : block.periods]
     if fitted.year_strength and fitted.freq.is_daily_or_longer:
-        position = year_index(fitted.freq, block.ordinals)
-        season *= read_year(fitted.year_shape[block.groups] ** fitted.year_strength, position)
-    return np.maximum(season, FLOOR)
+        season *= year_factors(fitted, block.groups, block.ordinals)
+    return np.maximum(season, FLOOR, out=season)
+
+
+def _of_groups(shape: Floats, block: Block, index: Integers) -> Floats:
+    """Return [n, T] the shape [G, L] of each series' group at the places ``index`` [1 or n, T]."""
+    return read(shape, index)[block.groups] if len(index) == 1 else read(shape[block.groups], index)
 
 
 def _pooled_cycles(blocks: list[Block], fitted: Fitted) -> tuple[Floats, ...]:
@@ -82,19 +91,17 @@ def _pooled_cycles(blocks: list[Block], fitted: Fitted) -> tuple[Floats, ...]:
         tops = np.zeros((len(fitted.groups), cycle.length))
         weight = np.zeros((len(fitted.groups), 1))
         for block in blocks:
-            season = season_so_far(block, fitted, cycles=False)
-            for done, shape in zip(short_cycles(fitted.freq), shapes, strict=False):
-                season = season * read(shape[block.groups], done.index(fitted.freq, block.ordinals))
-            found = pooled_cycle_shape(
-                block.values,
-                block.seen,
-                np.maximum(season, FLOOR),
-                block.groups,
-                len(fitted.groups),
-                cycle.index(fitted.freq, block.ordinals),
-                cycle.periods(fitted.freq),
-                cycle.length,
-            )
+            top, bottom = np.empty((2, len(block.groups), cycle.length))
+            for rows, some in block.slices():
+                season = season_so_far(some, fitted, cycles=False)
+                for done, shape in zip(short_cycles(fitted.freq), shapes, strict=False):
+                    season *= _of_groups(shape, some, done.index(fitted.freq, some.ordinals))
+                index = cycle.index(fitted.freq, some.ordinals)
+                np.maximum(season, FLOOR, out=season)
+                top[rows], bottom[rows] = cycle_sums(
+                    some.values, some.seen, season, index, cycle.periods(fitted.freq), cycle.length
+                )
+            found = pooled_ratio(top, bottom, block.groups, len(fitted.groups))
             size = np.bincount(block.groups, weights=block.seen.sum(axis=1), minlength=len(fitted.groups))[:, None]
             tops += found * size
             weight += size
@@ -108,7 +115,7 @@ def _pooled_noise(blocks: list[Block], fitted: Fitted) -> Floats:
     noise, groups = [], []
     unshrunk = replace(fitted, noise=np.ones(len(fitted.groups)))
     lean = 20.0 if fitted.is_count else 0.0  # the noise of counts is about 1; that of kilograms or money is anything
-    for block in blocks:
+    for block in (some for whole in blocks for _, some in whole.slices()):
         live = (block.values.sum(axis=1) > 0) & (block.seen.sum(axis=1) >= ENOUGH)
         noise.append(noise_of(block, season_so_far(block, fitted), unshrunk, lean)[live])
         groups.append(block.groups[live])
@@ -133,18 +140,24 @@ def _pooled_lifts(blocks: list[Block], fitted: Fitted) -> Floats:
     Flags that are often up together share what they lift: each is measured again with the others' factors in place.
     """
     n_groups, n_flags = len(fitted.groups), len(fitted.flags)
+    slices = [some for block in blocks for _, some in block.slices()]
     usual: list[Floats] = []  # [n, T] units expected while all flags are down
-    for block in blocks:
+    for block in slices:
         season = season_so_far(block, fitted, lifts=False)
         down = block.seen.copy()
         for name in block.flags:
             down *= 1.0 - block.flags[name][:, : block.periods]
-        usual.append(moving_level(block.values * down, down * season, noise_span(fitted.freq)) * season * block.seen)
+        calm = block.values * down
+        down *= season
+        level = moving_level(calm, down, noise_span(fitted.freq))
+        level *= season
+        level *= block.seen
+        usual.append(level)
     lean = 10.0 * np.maximum(fitted.noise.mean(), 1e-6)
     lifts: Floats = np.ones((n_groups, n_flags))
     for _ in range(LIFT_ROUNDS if n_flags > 1 else 1):
         top, bottom = np.zeros((n_groups, n_flags)), np.zeros((n_groups, n_flags))
-        for block, expected in zip(blocks, usual, strict=True):
+        for block, expected in zip(slices, usual, strict=True):
             up = {name: block.flags[name][:, : block.periods] for name in fitted.flags if name in block.flags}
             factors = {
                 name: 1.0 + up[name] * (lifts[block.groups, i] - 1.0)[:, None]
@@ -157,7 +170,7 @@ def _pooled_lifts(blocks: list[Block], fitted: Fitted) -> Floats:
                 others = expected * up[name]
                 for other, factor in factors.items():
                     if other != name:
-                        others = others * factor
+                        others *= factor
                 np.add.at(top[:, i], block.groups, (block.values * block.seen * up[name]).sum(axis=1))
                 np.add.at(bottom[:, i], block.groups, others.sum(axis=1))
         overall = (top.sum(axis=0) + 5.0) / (bottom.sum(axis=0) + 5.0)
@@ -165,9 +178,11 @@ def _pooled_lifts(blocks: list[Block], fitted: Fitted) -> Floats:
     return lifts
 
 
-def _pooled_year(blocks: list[Block], fitted: Fitted) -> Floats:
-    """Return [G, B] yearly shapes from the groups' totals by week or month."""
+def pooled_year(panel: Panel, fitted: Fitted) -> Floats:
+    """Return [G, B] yearly shapes from the groups' totals by week or month, over what the other shapes explain."""
     freq = fitted.freq
+    years = int(min(LONGEST_YEARS * freq.periods_per_year, panel.lengths.max()))
+    blocks = [block for _, block in iterate_blocks(panel, replace(fitted, window=years), 0)]
     bins = year_bins(freq)
     step = max(1, round(freq.periods_per_year / bins))  # periods per bin
     first = min(int(block.ordinals.min()) for block in blocks)
@@ -175,7 +190,7 @@ def _pooled_year(blocks: list[Block], fitted: Fitted) -> Floats:
     n_steps = min((last - first + 1) // step, LONGEST_YEARS * bins)
     start = last + 1 - n_steps * step
     sums = np.zeros((2, len(fitted.groups) + 1, n_steps + 1))  # slot 0 takes what lies before the first whole step
-    for block in blocks:
+    for block in (some for whole in blocks for _, some in whole.slices()):
         season = season_so_far(block, fitted)
         slot = np.maximum((block.ordinals - start) // step, -1) + 1
         usual = block.values.sum(axis=1, keepdims=True) / np.maximum(block.seen.sum(axis=1, keepdims=True), 1.0)
@@ -191,16 +206,15 @@ def _pooled_year(blocks: list[Block], fitted: Fitted) -> Floats:
     return np.asarray(shape[:-1])
 
 
-def _priors(blocks: list[Block], fitted: Fitted) -> Fitted:
+def priors(blocks: list[Block], fitted: Fitted) -> Fitted:
     """Return ``fitted`` with each group's prior level and what it is worth.
 
     Levels vary within a group with squared coefficient of variation c2; a gamma prior of that spread is worth
     noise / (c2 x level) periods of history (the gamma-Poisson posterior mean, noise counted in its units).
     """
     levels, groups = [], []
-    for block in blocks:
-        season = season_so_far(block, fitted)
-        known = (block.seen * season).sum(axis=1)
+    for block in (some for whole in blocks for _, some in whole.slices()):
+        known = (block.seen * season_so_far(block, fitted)).sum(axis=1)
         keep = known > 0
         levels.append(block.values.sum(axis=1)[keep] / known[keep])
         groups.append(block.groups[keep])
@@ -239,7 +253,18 @@ def flags_of(panel: Panel, calendar: Calendar | None = None) -> tuple[str, ...]:
     for name, covariate in panel.known_future.items():
         if calendar is not None and name in calendar.covers:
             continue
-        values = covariate.values[~np.isnan(covariate.values)]
-        if name != "open" and not covariate.categories and np.isin(values, (0.0, 1.0)).all() and values.any():
+        if name != "open" and not covariate.categories and _is_sometimes_up(covariate.values):
             names.append(name)
     return tuple(sorted(names))
+
+
+def _is_sometimes_up(values: Floats) -> bool:
+    """Return whether numbers [F] are only ever 0, 1 or unknown, and 1 somewhere; amounts show it at once."""
+    up = False
+    for low in range(0, len(values), FLAGS_AT_ONCE):
+        some = values[low : low + FLAGS_AT_ONCE]
+        raised = some == 1.0
+        if not (raised | (some == 0.0) | np.isnan(some)).all():
+            return False
+        up = up or bool(raised.any())
+    return up

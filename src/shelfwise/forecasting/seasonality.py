@@ -105,19 +105,20 @@ def moving_level(numerator: Floats, denominator: Floats, length: int) -> Floats:
     length = min(length, periods)
     top, bottom = (_window_sums(values, length) for values in (numerator, denominator))  # [N, T - length + 1]
     np.maximum(bottom, 1e-9, out=bottom)
-    inner = np.divide(top, bottom, out=top)
-    level = np.empty((n, periods), dtype=inner.dtype)
+    level = np.empty((n, periods), dtype=np.result_type(top, bottom))
     first = length // 2
-    level[:, :first] = inner[:, :1]
-    level[:, first : first + inner.shape[1]] = inner
-    level[:, first + inner.shape[1] :] = inner[:, -1:]
+    last = first + top.shape[1]
+    np.divide(top, bottom, out=level[:, first:last])
+    level[:, :first] = level[:, first : first + 1]
+    level[:, last:] = level[:, last - 1 : last]
     return level
 
 
 def _window_sums(values: Floats, length: int) -> Floats:
     running = np.cumsum(values, axis=1)
-    sums: Floats = running[:, length - 1 :].copy()
-    sums[:, 1:] -= running[:, :-length]
+    sums: Floats = np.empty((len(values), values.shape[1] - length + 1), dtype=running.dtype)
+    sums[:, :1] = running[:, length - 1 : length]
+    np.subtract(running[:, length:], running[:, :-length], out=sums[:, 1:])
     return sums
 
 
@@ -179,32 +180,35 @@ def cycle_shape(
     return np.where(mean > 1e-9, shape / np.maximum(mean, 1e-9), 1.0)
 
 
-def pooled_cycle_shape(
-    values: Floats,
-    seen: Floats,
-    season: Floats,
-    groups: Integers,
-    n_groups: int,
-    index: Integers,
-    cycle_periods: int,
-    length: int,
-) -> Floats:
-    """Return factors [G, length] of each group's series together, shrunk a little to those of all series.
+def cycle_sums(
+    values: Floats, seen: Floats, season: Floats, index: Integers, cycle_periods: int, length: int
+) -> tuple[Floats, Floats]:
+    """Return sums [N, length] of sales, and of what the level alone explains, in each place of a cycle.
 
     Series count by their units, so each is divided by its own mean to the power 1/2: large ones are surer but do not
-    rule alone.
+    rule alone. Arguments as in `cycle_shape`.
     """
     recent = slice(max(0, index.shape[1] - RECENT_CYCLES * cycle_periods), None)
     explained = seen[:, recent] * season[:, recent]
     level = moving_level(values[:, recent], explained, 4 * cycle_periods)
     weight = 1.0 / np.sqrt(np.maximum(level.mean(axis=1, keepdims=True), 1e-9))
-    live = (level > 1e-9).any(axis=1, keepdims=True)
-    top = bin_sums(np.where(live, values[:, recent] * weight, 0.0), index[:, recent], length)
-    bottom = bin_sums(np.where(live, level * explained * weight, 0.0), index[:, recent], length)
-    return _pooled_ratio(top, bottom, groups, n_groups)
+    weight[~(level > 1e-9).any(axis=1)] = 0.0
+    explained *= level
+    top = bin_sums(values[:, recent], index[:, recent], length) * weight
+    bottom = bin_sums(explained, index[:, recent], length) * weight
+    return top, bottom
 
 
-def _pooled_ratio(top: Floats, bottom: Floats, groups: Integers, n_groups: int) -> Floats:
+def pooled_ratio(top: Floats, bottom: Floats, groups: Integers, n_groups: int) -> Floats:
+    """Return factors [G, length] of each group's series together, shrunk a little to those of all series.
+
+    Parameters
+    ----------
+    top, bottom
+        [N, length] as `cycle_sums` returns them.
+    groups
+        [N] group of each series.
+    """
     member = np.zeros((n_groups, len(groups)))
     member[groups, np.arange(len(groups))] = 1.0
     group_top, group_bottom = member @ top, member @ bottom

@@ -20,7 +20,6 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast, Provenance
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
-from shelfwise.forecasting.calendar_model import Calendars
 from shelfwise.forecasting.censoring import bounded
 from shelfwise.forecasting.contract import check_horizon
 from shelfwise.forecasting.held_out import choose, sample_of
@@ -82,7 +81,7 @@ class BaseLevel:
         groups = Groups.of(pool)
         start = Fitted.default(pool, self.half_lives, self.history_days, groups)
         with one_thread_each():
-            fitted = choose(pool, groups, start, self.cutoffs, Calendars.of(panel))
+            fitted = choose(pool, groups, start, self.cutoffs, panel)
         return BaseLevelPredictor(fitted)
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]]) -> BaseLevelPredictor:

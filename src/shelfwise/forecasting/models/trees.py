@@ -122,7 +122,7 @@ class Trees:
         pool = sample_of(panel, self.sample)
         groups = Groups.of(pool)
         calendars = Calendars.of(panel)
-        fitted = choose(pool, groups, Fitted.default(pool, self.half_lives, self.history_days, groups), 3, calendars)
+        fitted = choose(pool, groups, Fitted.default(pool, self.half_lives, self.history_days, groups), 3, panel)
         learner = _Learner(self, fitted, FeatureNames.of(panel), reference_horizon(pool), calendars)
         try:
             booster, trust, tuned, note = learner.learn(panel)
