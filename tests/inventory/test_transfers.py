@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from shelfwise.domain.errors import ParameterError
+from shelfwise.inventory.optimise import optimise
 from shelfwise.inventory.transfers import Lane, StockValue, best_transfers
 
 BOTH = (Lane("S", "E", 1, 0.2), Lane("E", "S", 1, 0.2))
@@ -96,6 +98,52 @@ def test_two_warehouses_move_what_trying_every_quantity_finds_best(seed: int) ->
     moves = best_transfers(value, on_hand, due, ["a", "a"], ["S", "E"], BOTH)
     left, coming = moves.applied(on_hand, due)
     assert_allclose(value(rows, left, coming).sum() + moves.cost.sum(), best)
+
+
+def three_warehouses(seed: int) -> tuple[pl.DataFrame, np.ndarray, pl.DataFrame]:
+    rng = np.random.default_rng(seed)
+    n = 12
+    mean = rng.lognormal(2.0, 0.5, n)
+    items = pl.DataFrame(
+        {
+            "unique_id": [f"item {k}" for k in range(n)],
+            "product": [f"P{k // 3}" for k in range(n)],
+            "warehouse": [f"W{k % 3}" for k in range(n)],
+            "on_hand": np.rint(mean * rng.uniform(0, 6, n)),
+            "lead_time_periods": rng.integers(2, 5, n).astype(float),
+            "unit_cost": rng.uniform(2, 20, n),
+            "order_cost": np.full(n, 4.0),
+        }
+    )
+    lanes = pl.DataFrame(
+        {"from": ["W0", "W1"], "to": ["W2", "W0"], "lead_time_periods": [1.0, 0.5], "cost": [0.3, 0.2]}
+    )
+    return items, rng.poisson(mean[:, None, None], (n, 40, 8)).astype(np.float32), lanes
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("budget", [None, 300.0])
+def test_a_decision_with_lanes_is_never_dearer_than_without(seed: int, budget: float | None) -> None:
+    items, paths, lanes = three_warehouses(seed)
+    limits = None if budget is None else pl.DataFrame({"kind": ["budget"], "value": [budget]})
+    without, having = optimise(items, paths, limits=limits), optimise(items, paths, limits=limits, lanes=lanes)
+    assert having.bound <= having.cost <= without.cost + 1e-9
+    assert having.spend <= (np.inf if budget is None else budget + 1e-9)
+    moved = having.transfers
+    assert moved.height
+    assert set(moved["from"]) <= {"W0", "W1"}
+    given = moved.group_by("product", "from").agg(pl.col("quantity").sum())
+    stock = given.join(items, left_on=["product", "from"], right_on=["product", "warehouse"])
+    assert stock.height == given.height
+    assert (stock["quantity"] <= stock["on_hand"]).all()
+    assert having.cost == pytest.approx(having.choice.cost + moved["cost"].sum())
+
+
+def test_lanes_that_are_too_dear_leave_the_decision_as_it_was() -> None:
+    items, paths, lanes = three_warehouses(0)
+    without, having = optimise(items, paths), optimise(items, paths, lanes=lanes.with_columns(cost=pl.lit(1e3)))
+    assert having.cost == without.cost
+    assert having.transfers.height == 0
 
 
 def test_wrong_lanes_and_stocks_are_refused() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.order_frames import LIMIT_PRICES, TRANSFERS
 from shelfwise.inventory import order_report
-from shelfwise.inventory.cost_table import Demand, ItemSummary, Tuning, cost_table
+from shelfwise.inventory.cost_table import ArrayDemand, Demand, ItemSummary, Tuning, cost_table
 from shelfwise.inventory.demand_source import DemandSource, demand_source
 from shelfwise.inventory.joint_order import Choice, Mode, choose
 from shelfwise.inventory.order_limits import order_limits
 from shelfwise.inventory.order_options import Limit, OrderOptions
 from shelfwise.inventory.order_terms import ItemTerms, arrivals, item_terms
+from shelfwise.inventory.transfers import Moves, StockValue, best_transfers, read_lanes
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -45,8 +46,8 @@ class OrderDecision:
     Parameters
     ----------
     cost, bound, gap
-        Expected cost of the orders, money; no orders from the table that keep the limits as well cost less than
-        ``bound``; ``(cost - bound) / |cost|``.
+        Expected cost of the orders and of moving stock, money; after these moves no orders from the table that keep
+        the limits as well cost less than ``bound``; ``(cost - bound) / |cost|``.
     infeasible
         Which limits cannot be met, by how much and why.
     notes
@@ -80,6 +81,7 @@ class OrderDecision:
     lanes: Any = field(repr=False)
     tuning: Tuning = field(default_factory=Tuning)
     seed: int = 0
+    moves: Moves | None = None
 
     def __repr__(self) -> str:
         """Name size, money and proof, not the arrays."""
@@ -149,8 +151,10 @@ class OrderDecision:
 
     @cached_property
     def transfers(self) -> pl.DataFrame:
-        """Stock to move between warehouses now."""
-        return TRANSFERS.empty()
+        """Stock to move between warehouses now; columns as in ``TRANSFERS``."""
+        if self.moves is None:
+            return TRANSFERS.empty()
+        return self.moves.frame(self.terms.frame["product"].to_list(), self.terms.frame["warehouse"].to_list())
 
 
 def optimise(
@@ -220,12 +224,24 @@ def optimise(
     engine = _Engine(paths, due, later, terms, shared, space_periods, tuning, threads)
     options, summary, choice = engine.decide(gap, started + time_limit, mode)
     notes = [*source.notes, *terms.notes, *engine.notes(options, summary)]
+    moves = None
     if lanes is not None:
-        raise ParameterError("lanes are not planned yet; leave them out")
+        moves = engine.transfers(choice, lanes)
+        after = engine.after(moves)
+        moved, found, chosen = (
+            after.decide(gap, started + time_limit, mode) if len(moves) else (options, summary, choice)
+        )
+        if chosen.cost + moves.cost.sum() < choice.cost and len(chosen.unmet) <= len(choice.unmet):
+            engine, options, summary, choice = after, moved, found, chosen
+        else:
+            if len(moves):
+                notes.append("moving stock would not have lowered the cost under the limits: nothing is moved")
+            moves = None
+    transport = 0.0 if moves is None else float(moves.cost.sum())
     return OrderDecision(
-        cost=choice.cost,
-        bound=choice.bound,
-        gap=choice.gap,
+        cost=choice.cost + transport,
+        bound=choice.bound + transport,
+        gap=max(choice.cost - choice.bound, 0.0) / max(abs(choice.cost + transport), 1e-12),
         infeasible=list(choice.unmet),
         notes=notes,
         mode=choice.mode,
@@ -233,9 +249,9 @@ def optimise(
         summary=summary,
         chosen=choice.rows,
         choice=choice,
-        terms=terms,
+        terms=engine.terms,
         shared=shared,
-        due=due,
+        due=engine.due,
         due_later=later,
         items=items,
         source=source,
@@ -244,6 +260,7 @@ def optimise(
         lanes=lanes,
         tuning=tuning,
         seed=seed,
+        moves=moves,
     )
 
 
@@ -349,6 +366,38 @@ class _Engine:
             quantity = quantity[(quantity >= smallest[i] - 1e-9) & (quantity <= largest[i] + 1e-9)]
             found.append(np.concatenate([[0.0], quantity[quantity > 0]]))
         return found
+
+    def transfers(self, choice: Choice, lanes: Any) -> Moves:
+        """Return the stock to move at the prices of the limits that a choice found."""
+        frame = self.terms.frame
+        names = frame["product"].to_list(), frame["warehouse"].to_list()
+        return best_transfers(self.least_costs(choice), self.terms.terms.on_hand, self.due, *names, read_lanes(lanes))
+
+    def after(self, moves: Moves) -> _Engine:
+        """Return the same decision after moves of stock."""
+        on_hand, due = moves.applied(self.terms.terms.on_hand, self.due)
+        return replace(self, due=due, terms=replace(self.terms, terms=replace(self.terms.terms, on_hand=on_hand)))
+
+    def least_costs(self, choice: Choice) -> StockValue:
+        """Return what values stocks that items could have: the cost of the best order, limits at their prices."""
+
+        def value(rows: Integers, on_hand: Floats, due: Floats) -> Floats:
+            drawn, place = np.unique(rows, return_inverse=True)
+            options, _ = cost_table(
+                ArrayDemand(self.demand.draw(drawn)[place]), due, self.later[rows], self.terms.lead_times[rows],
+                replace(self.terms.terms.select(rows), on_hand=on_hand), space_periods=self.space_periods,
+                tuning=self.tuning, threads=self.threads,
+            )  # fmt: skip
+            cost = options.cost.copy()
+            for limit, price in zip(self.limits, choice.prices, strict=True):
+                used = {"budget": options.spend, "supplier_min": -options.spend}.get(limit.kind)
+                if limit.kind == "space":
+                    used = options.space[:, limit.column]
+                if used is not None and price > 0:
+                    cost += price * used * limit.members[rows][options.item]
+            return np.minimum.reduceat(cost, options.offsets[:-1]) if len(rows) else np.zeros(0)
+
+        return value
 
     def notes(self, options: OrderOptions, summary: ItemSummary) -> list[str]:
         """Say what the bound covers and how far the demand reached."""

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.domain.errors import ParameterError
-from shelfwise.domain.order_frames import TRANSFERS
+from shelfwise.domain.order_frames import LANES, TRANSFERS
+from shelfwise.inventory.order_terms import checked_frame
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -60,6 +61,16 @@ class Lane:
     def arrives(self) -> int:
         """Period from whose start what leaves now is on the other shelf."""
         return int(np.ceil(self.lead_time_periods - 1e-9)) + 1
+
+
+def read_lanes(given: Any) -> list[Lane]:
+    """Return the lanes of a caller's frame ``lanes``.
+
+    >>> read_lanes({"from": ["S"], "to": ["E"], "lead_time_periods": [0.5], "cost": [0.2]})[0].arrives
+    2
+    """
+    frame = checked_frame(given, LANES)
+    return [Lane(*row) for row in frame.select("from", "to", "lead_time_periods", "cost").iter_rows()]
 
 
 @dataclass(frozen=True, eq=False)
