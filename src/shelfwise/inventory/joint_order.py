@@ -131,7 +131,7 @@ def choose(
         return _exact_alone(options, limits, problem, gap, deadline, started)
 
     priced = PricedItems(problem)
-    dual = solve_dual(priced, tolerance=min(max(0.02 * gap, 1e-8), 1e-4), deadline=deadline)
+    dual = solve_dual(priced, tolerance=min(max(0.001 * gap, 1e-9), 1e-5), deadline=deadline)
     plan = repaired(priced, dual, gap=gap, deadline=deadline)
     rows, bound, used_mode = priced.rows(plan.option), dual.point.value, "lagrangian"
     minimum_prices = np.where(plan.on, dual.point.minimum_price, 0.0)
@@ -144,7 +144,7 @@ def choose(
             bound = max(bound, min(exact.bound, reached))
             if exact.rows is not None and _objective(problem, exact.rows) < reached:
                 rows, used_mode = exact.rows, "exact"
-    prices = _limit_prices(limits, dual.prices, minimum_prices, options)
+    prices = _limit_prices(limits, dual.worth, minimum_prices, options)
     return _published(options, limits, problem, rows, bound, prices, used_mode, dual.rounds, started)
 
 
@@ -258,14 +258,13 @@ def _possible(
 def _exact_alone(
     options: OrderOptions, limits: Sequence[Limit], problem: JointProblem, gap: float, deadline: float, started: float
 ) -> Choice:  # fmt: skip
+    dual = solve_dual(PricedItems(problem), tolerance=1e-6, deadline=deadline)  # for the prices alone
     found = solve_exactly(problem, gap=gap, time_limit=deadline - time.monotonic())
     rows = options.offsets[:-1] if found.rows is None else found.rows
     bound = min(found.bound, _objective(problem, rows))
     if not np.isfinite(bound):
         bound = float(options.cost[least_rows(options.offsets, options.cost)].sum())
-    priced = PricedItems(problem)
-    dual = solve_dual(priced, tolerance=1e-6, deadline=deadline)
-    prices = _limit_prices(limits, dual.prices, dual.point.minimum_price, options)
+    prices = _limit_prices(limits, dual.worth, dual.point.minimum_price, options)
     return _published(options, limits, problem, rows, bound, prices, "exact", dual.rounds, started)
 
 
@@ -351,7 +350,7 @@ def _unmet(options: OrderOptions, limit: Limit, used: float, rows: Integers) -> 
                 "nothing is ordered"
             ]
         if wanted > 0:
-            return [f"{limit.name}: {limit.value:,.2f} does not fit under the other limits; nothing is ordered"]
+            return [f"{limit.name}: {limit.value:,.2f} does not pay under the other limits; nothing is ordered"]
     if limit.kind == "budget":
         return _too_dear(options, limit, members, rows)
     return []

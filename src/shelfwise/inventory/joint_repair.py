@@ -147,6 +147,7 @@ class Repair:
             if np.isfinite(bound):
                 charged = priced.charged(chunk, self.charges)
                 near &= charged - charged.min(axis=0) <= bound
+            near &= np.count_nonzero(near, axis=0) > 1  # else there is nothing to change to
             option, column = np.nonzero(near)
             items.append(column + chunk.start)
             options.append(option)
@@ -273,16 +274,15 @@ class Repair:
         gives = gives[np.argsort(loss[gives], kind="stable")[:PAIRED]]
         if not len(gains) or not len(gives):
             return False
-        pair = worth[gains][:, None] + worth[gives][None, :]
-        touched = np.unique(np.concatenate([label[np.append(gains, gives)] for label in self.labels]))
-        after_cost = cost[gains][:, None] + cost[gives][None, :]
+        some = np.append(gains, gives)
+        touched = np.unique(np.concatenate([label[some] for label in self.labels]))
         fit = item[gains][:, None] != item[gives][None, :]
-        pair = after_cost
+        pair = cost[gains][:, None] + cost[gives][None, :]
         for limit in touched[touched >= 0]:
-            change = np.zeros(len(cost))
+            change = np.zeros(len(some))
             for label, step in zip(self.labels, changes, strict=True):
-                change += np.where(label == limit, step, 0.0)
-            both = change[gains][:, None] + change[gives][None, :]
+                change += np.where(label[some] == limit, step[some], 0.0)
+            both = change[: len(gains), None] + change[None, len(gains) :]
             before = self.used[limit] - self.most[limit]
             if np.isinf(self.cap[limit]):
                 fit &= (both <= 0) | (before + both <= self.allowed[limit])
@@ -336,7 +336,8 @@ def _switched(
     """Try suppliers the other way round, nothing instead of the minimum and back, those nearest to either first."""
     lead = np.abs(dual.point.lead)
     for supplier in np.argsort(lead, kind="stable")[:30]:
-        if plan.objective <= _enough(dual, gap) or time.monotonic() > deadline or np.isinf(lead[supplier]):
+        hopeless = lead[supplier] >= plan.objective - dual.point.value  # the bound with it switched is no less
+        if plan.objective <= _enough(dual, gap) or hopeless or time.monotonic() > deadline:
             break
         other = np.where(plan.on, 1, -1).astype(np.int8)
         other[supplier] = -other[supplier]

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +35,7 @@ MOST_GROUPS: Final = 256
 SAMPLE_ITEMS: Final = 20_000
 """Prices are first sought on about so many items, evenly taken, where there are three times as many or more."""
 MOST_ROUNDS: Final = 300
+MOST_LOWERINGS: Final = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,7 @@ class _Stand:
 
     def take(self, other: _Stand, which: Flags, bundle: NDArray[np.int32]) -> None:
         """Take over the choice of the suppliers ``which`` [B]."""
-        self.option = np.where(np.append(which, False)[bundle], other.option, self.option)
+        np.copyto(self.option, other.option, where=np.append(which, False)[bundle])
         self.spend = np.where(which, other.spend, self.spend)
         self.pays = np.where(which, other.pays, self.pays)
 
@@ -193,9 +194,9 @@ class PricedItems:
     options together, in chunks with options along the first axis.
     """
 
-    def __init__(self, problem: JointProblem, items: Integers | None = None, most: Floats | None = None) -> None:
+    def __init__(self, problem: JointProblem, items: Integers | None = None) -> None:
         self.problem = problem
-        self.most = np.array([limit.most for limit in problem.limits]) if most is None else most  # [K]
+        self.most = np.array([limit.most for limit in problem.limits])  # [K]
         self.cap = np.array([limit.cap for limit in problem.limits])
         self.least = np.array([minimum.least for minimum in problem.minima])
         layers = _layers(problem)
@@ -214,6 +215,8 @@ class PricedItems:
         self.bundled = np.flatnonzero(self.bundle >= 0)
         self.group, self.n_groups = _groups(self.layers, self.bundle, len(problem.minima))
         self.chunks = list(self._cut())
+        self.ends: list[tuple[NDArray[np.int64], Floats, list[Floats]]] = []  # least and largest spend
+        self.hint = np.zeros(len(problem.minima))  # [B] prices of the minima found last
         self.others = self._others(layers) if whole else (0.0, np.zeros(len(problem.limits)))
 
     def _cut(self) -> Iterator[_Chunk]:
@@ -268,12 +271,10 @@ class PricedItems:
                 total = total + chunk.use[column] * charge[chunk.start : chunk.stop]
         return total
 
-    def pick(self, charges: list[Floats | None], only_bundled: bool = False) -> NDArray[np.int64]:
+    def pick(self, charges: list[Floats | None]) -> NDArray[np.int64]:
         """Return [n] each item's cheapest option under the charges, of equals the first."""
         option = np.zeros(len(self.items), dtype=np.int64)
         for chunk in self.chunks:
-            if only_bundled and not np.any(self.bundle[chunk.start : chunk.stop] >= 0):
-                continue
             option[chunk.start : chunk.stop] = first_least(self.charged(chunk, charges))
         return option
 
@@ -300,17 +301,18 @@ class PricedItems:
         minimum_price = np.zeros(n_minima)
         unproven = 0.0
         if n_minima:
-            kept = self._keep_minima(charges, prices, option, force)
+            kept = self._keep_minima(charges, option, cost, use, force)
             option, on, lead, minimum_price, unproven = kept.option, kept.on, kept.lead, kept.price, kept.unproven
             cost, use = self.gather(option)
             other_cost, other_use = self.gather(kept.other)
             cost = kept.weight * cost + (1 - kept.weight) * other_cost
             use = [kept.weight * a + (1 - kept.weight) * b for a, b in zip(use, other_use, strict=True)]
-        cut_cost, cut_use = self._sums(cost, use)
+        cut_cost, cut_use = self.sums(cost, use)
         value = float(cut_cost.sum() + (cut_use.sum(axis=0) - self.most) @ prices) - unproven
         return Point(value, option, on, lead, minimum_price, cut_cost, cut_use)
 
-    def _sums(self, cost: Floats, use: list[Floats]) -> tuple[Floats, Floats]:
+    def sums(self, cost: Floats, use: list[Floats]) -> tuple[Floats, Floats]:
+        """Return [G] and [G, K] cost and use of each group, what limits do not touch last."""
         n_limits = len(self.most)
         cut_cost = np.bincount(self.group, weights=cost, minlength=self.n_groups + 1).astype(np.float64)
         cut_use = np.zeros((self.n_groups + 1, n_limits))
@@ -322,29 +324,34 @@ class PricedItems:
         cut_use[-1] += self.others[1]
         return cut_cost, cut_use
 
-    def _bundle_sums(self, values: Floats) -> Floats:
+    def bundle_sums(self, values: Floats) -> Floats:
+        """Sum values [n] by supplier with a minimum, [B]."""
         sums = np.bincount(self.bundle[self.bundled], weights=values[self.bundled], minlength=len(self.least))
         return sums.astype(np.float64)
 
     def _keep_minima(
         self,
         charges: list[Floats | None],
-        prices: Floats,
         option: NDArray[np.int64],
+        cost: Floats,
+        use: list[Floats],
         force: NDArray[np.int8] | None,
     ) -> _Kept:
         """Make each supplier's orders nothing or at least its minimum, whichever costs less at the prices."""
-        zero = self._stand(charges, np.zeros(len(self.items), dtype=np.int64)).pays  # [B]
+        if not self.ends:
+            nothing = np.zeros(len(self.items), dtype=np.int64)
+            largest = np.concatenate([nothing[:0], *(first_least(-chunk.use[0]) for chunk in self.chunks)])
+            for end in (nothing, largest):
+                self.ends.append((end, *self.gather(end)))
+        zero = self._stand(charges, *self.ends[0]).pays  # [B]
         if force is not None:
             zero = np.where(force > 0, 1e300, np.where(force < 0, -1e300, zero))
-        low = self._stand(charges, option)
+        low = self._stand(charges, option, cost, use)
         short = (low.pays < zero) & (low.spend < self.least * (1 - 1e-12))
-        # The steepest line: everybody's largest spend, of equals the cheapest.
-        most = self.pick([np.full(len(self.items), -1e9), *charges[1:]], only_bundled=True) if short.any() else option
-        high = self._stand(charges, most)
+        high = self._stand(charges, *self.ends[1])  # the steepest line: everybody's largest spend
         reachable = high.spend >= self.least * (1 - 1e-12)
         mixed = short & reachable
-        minimum_price, proven = self._minimum_prices(prices, charges, zero, mixed, low, high)
+        minimum_price, proven = self._minimum_prices(charges, zero, mixed, low, high)
         share = np.zeros(len(self.least))  # of the dearer choice
         np.divide(self.least - low.spend, high.spend - low.spend, out=share, where=mixed & (high.spend > low.spend))
         with_minimum = np.where(mixed, low.pays + share * (high.pays - low.pays), low.pays)
@@ -365,39 +372,62 @@ class PricedItems:
         )
 
     def _minimum_prices(
-        self, prices: Floats, charges: list[Floats | None], zero: Floats, mixed: Flags, low: _Stand, high: _Stand
+        self, charges: list[Floats | None], zero: Floats, mixed: Flags, low: _Stand, high: _Stand
     ) -> tuple[Floats, Floats]:
         """Return [B] the price at which a supplier's orders just come to its minimum, and the bound proven there.
 
         The least cost with the minimum is the maximum over its price m of
-        ``min over options of (charged - m spend) + m least``, concave in m, sought for all suppliers at once at the
-        crossing of the best rising line (``low``) and the best falling one (``high``); both are brought nearer. There a
-        mix of the two choices spends the minimum exactly.
+        ``min over options of (charged - m spend) + m least``, concave in m. For all suppliers at once the best rising
+        line (``low``) and the best falling one (``high``) are brought nearer at their crossing, first beside the price
+        found last time; where they cross, a mix of both spends the minimum exactly.
         """
         active = mixed.copy()
-        minimum_price = np.zeros(len(self.least))
+        price = np.zeros(len(self.least))
         proven = low.pays.copy()
-        for _ in range(60):
+        below, above = np.zeros(len(self.least)), np.full(len(self.least), np.inf)  # prices of low and high
+        for turn in range(60):
             if not active.any():
                 break
             rise = np.where(active, high.spend - low.spend, 1.0)
-            minimum_price = np.where(active, np.maximum((high.pays - low.pays) / rise, 0.0), minimum_price)
-            crossing = low.pays + minimum_price * (self.least - low.spend)
-            trial = self._stand(
-                charges, self.pick(self.charges(prices, np.where(active, minimum_price, 0.0)), only_bundled=True)
-            )
-            reached = trial.pays + minimum_price * (self.least - trial.spend)
-            proven = np.where(active, np.maximum(proven, reached), proven)
-            settled = reached >= crossing - 1e-12 * np.maximum(1.0, np.abs(crossing))
+            price = np.where(active, (high.pays - low.pays) / rise, price)  # of the crossing
+            if turn < 2:
+                near = self.hint * (0.98 if turn == 0 else 1.02)
+                price = np.where(active & (near > below) & (near < above), near, price)
+            price = np.clip(price, below, above)
+            trial = self._trial(charges, price, active)
+            proven = np.where(active, np.maximum(proven, trial.pays + price * (self.least - trial.spend)), proven)
             enough = trial.spend >= self.least * (1 - 1e-12)
-            high.take(trial, active & enough & ~settled, self.bundle)
-            low.take(trial, active & ~enough & ~settled, self.bundle)
-            active &= ~settled & (reached < zero)  # else nothing at all is cheaper already
-        return minimum_price, proven
+            high.take(trial, active & enough, self.bundle)
+            low.take(trial, active & ~enough, self.bundle)
+            above, below = np.where(active & enough, price, above), np.where(active & ~enough, price, below)
+            rise = np.where(active, high.spend - low.spend, 1.0)
+            most = low.pays + (high.pays - low.pays) * (self.least - low.spend) / rise
+            active &= (proven < most - 1e-8 * np.abs(most)) & (proven < zero)  # else: nothing at all is cheaper
+        self.hint = np.where(mixed, price, self.hint)
+        return price, proven
 
-    def _stand(self, charges: list[Floats | None], option: NDArray[np.int64]) -> _Stand:
-        cost, use = self.gather(option)
-        return _Stand(option, self._bundle_sums(use[0]), self._bundle_sums(self._pays(charges, cost, use)))
+    def _stand(
+        self, charges: list[Floats | None], option: NDArray[np.int64], cost: Floats, use: list[Floats]
+    ) -> _Stand:  # fmt: skip
+        return _Stand(option.copy(), self.bundle_sums(use[0]), self.bundle_sums(self._pays(charges, cost, use)))
+
+    def _trial(self, charges: list[Floats | None], price: Floats, which: Flags) -> _Stand:
+        """Let the items of the suppliers ``which`` [B] choose with spend worth ``price`` [B] to them."""
+        seen = np.append(which, False)
+        bonus = np.append(np.where(which, price, 0.0), 0.0)
+        option = np.zeros(len(self.items), dtype=np.int64)
+        spend, pays = np.zeros(len(bonus)), np.zeros(len(bonus))
+        for chunk in self.chunks:
+            bundle = self.bundle[chunk.start : chunk.stop]
+            if not seen[bundle].any():
+                continue
+            charged = self.charged(chunk, charges)
+            best = first_least(charged - chunk.use[0] * bonus[bundle])
+            option[chunk.start : chunk.stop] = best
+            flat = best * len(bundle) + np.arange(len(bundle))
+            spend += np.bincount(bundle + 1, weights=chunk.use[0].ravel()[flat], minlength=len(bonus))
+            pays += np.bincount(bundle + 1, weights=charged.ravel()[flat], minlength=len(bonus))
+        return _Stand(option, spend[1:], pays[1:])
 
     def _pays(self, charges: list[Floats | None], cost: Floats, use: list[Floats]) -> Floats:
         """Return [n] cost with charges of chosen options."""
@@ -466,10 +496,13 @@ def _canonical(
         touched |= layer.labels >= 0
     items = np.flatnonzero(touched & (counts > 1))
     first, last = problem.offsets[items], problem.offsets[items + 1] - 1
-    keys: list[NDArray[Any]] = [layer.labels[items] for layer in layers]
-    keys += [use[last] for use in problem.use]
-    keys += [problem.cost[last], problem.cost[first], bundle[items], counts[items]]
-    return np.asarray(items[np.lexsort(keys)], dtype=np.int64)
+    # Ties are broken by one number made of everything else an item is known by; twins are all the same to the choice.
+    ties = problem.cost[last].copy()
+    for number, use in enumerate(problem.use):
+        ties += np.sqrt(number + 3.0) * use[last]
+    for number, layer in enumerate(layers):
+        ties += np.sqrt(number + 0.3) * (layer.labels[items] + 1)
+    return np.asarray(items[np.lexsort((ties, problem.cost[first], bundle[items], counts[items]))], dtype=np.int64)
 
 
 def _groups(layers: list[Layer], bundle: NDArray[np.int32], n_minima: int) -> tuple[NDArray[np.int64], int]:
@@ -486,12 +519,16 @@ def _groups(layers: list[Layer], bundle: NDArray[np.int32], n_minima: int) -> tu
 
 @dataclass(eq=False)
 class Dual:
-    """The best prices found, what the items do there, and how it was found."""
+    """The best prices found, what the items do there, and how it was found.
+
+    ``worth`` [K] are the smallest prices of the same bound: what one unit more of a limit saves, where ``prices`` may
+    be what one unit less would cost.
+    """
 
     prices: Floats
+    worth: Floats
     point: Point
     rounds: int
-    converged: bool
 
 
 @dataclass(eq=False)
@@ -533,6 +570,21 @@ class _Master:
             np.concatenate(indices).astype(np.int32), np.concatenate(values),
         )  # fmt: skip
 
+    def lowest(self, value: float, weight: Floats, cap: Floats) -> Floats:
+        """Return the prices of least weighted sum at which the cuts allow a bound of ``value``."""
+        import highspy
+
+        n_columns = self.n_limits + self.n_groups
+        columns = np.arange(n_columns, dtype=np.int32)
+        bound = np.concatenate([-self.most, np.ones(self.n_groups)])
+        row = self.solver.getNumRow()
+        self.solver.addRow(value, highspy.kHighsInf, n_columns, columns, bound)
+        self.solver.changeColsCost(n_columns, columns, np.append(weight, np.zeros(self.n_groups)))
+        _, prices = self.solve(np.zeros(self.n_limits), cap)
+        self.solver.changeColsCost(n_columns, columns, -bound)
+        self.solver.deleteRows(1, np.array([row], dtype=np.int32))
+        return prices
+
     def solve(self, low: Floats, high: Floats) -> tuple[float, Floats]:
         """Return the highest bound the cuts allow with prices between ``low`` and ``high``, and where."""
         import highspy
@@ -551,29 +603,36 @@ class _Master:
 
 def solve_dual(priced: PricedItems, *, tolerance: float, deadline: float) -> Dual:
     """Raise the bound until the cuts show that ``tolerance`` (a fraction of it) is all that is left."""
-    n_limits = len(priced.most)
-    prices = np.zeros(n_limits)
+    prices = np.zeros(len(priced.most))
+    if not len(prices):
+        return Dual(prices, prices, priced.answer(prices), 1)
     scale = _scale(priced)
     reach = 2.0 * scale
     if len(priced.items) > 3 * SAMPLE_ITEMS:
         prices = solve_dual(_sample(priced), tolerance=max(tolerance, 1e-6), deadline=deadline).prices
         reach = 0.05 * prices + 0.02 * scale
+    master = _Master(len(prices), priced.n_groups + 1, priced.most)
+    dual = _raised(priced, master, prices, reach, tolerance, deadline)
+    return _lowered(priced, master, dual, 1.0 / np.maximum(scale, 1e-300), tolerance, deadline)
+
+
+def _raised(
+    priced: PricedItems, master: _Master, prices: Floats, reach: Floats, tolerance: float, deadline: float
+) -> Dual:  # fmt: skip
+    """Look for the highest bound in a box of ``reach`` [K] around the best prices so far, sized as it goes."""
     best = priced.answer(prices)
-    if not n_limits:
-        return Dual(prices, best, 1, True)
-    master = _Master(n_limits, priced.n_groups + 1, priced.most)
     master.add(best)
-    for rounds in range(1, MOST_ROUNDS + 1):
+    rounds = 1
+    while rounds < MOST_ROUNDS and time.monotonic() < deadline:
         low, high = np.maximum(prices - reach, 0.0), np.minimum(prices + reach, priced.cap)
         highest, trial = master.solve(low, high)
         promised = highest - best.value
         small = tolerance * max(abs(best.value), 1e-9)
         edge = ((trial <= low) & (low > 0)) | ((trial >= high) & (high < priced.cap))
-        if promised <= small and not edge.any():
-            return Dual(prices, best, rounds, True)
-        if promised <= 0.01 * small:
-            return Dual(prices, best, rounds, True)
+        if promised <= 0.01 * small or (promised <= small and not edge.any()):
+            break
         point = priced.answer(trial)
+        rounds += 1
         master.add(point)
         gained = point.value - best.value
         if gained > 0:
@@ -582,9 +641,23 @@ def solve_dual(priced: PricedItems, *, tolerance: float, deadline: float) -> Dua
             reach = np.where(edge, 4.0 * reach, reach)
         elif gained <= 0:
             reach = 0.5 * reach
-        if time.monotonic() > deadline:
-            return Dual(prices, best, rounds, False)
-    return Dual(prices, best, MOST_ROUNDS, False)
+    return Dual(prices, prices, best, rounds)
+
+
+def _lowered(
+    priced: PricedItems, master: _Master, dual: Dual, weight: Floats, tolerance: float, deadline: float
+) -> Dual:  # fmt: skip
+    """Look for smaller prices of the same bound: a limit that has room to spare, or that nobody can use, costs 0."""
+    slack = 0.2 * tolerance * abs(dual.point.value)
+    for turn in range(MOST_LOWERINGS):
+        trial = master.lowest(dual.point.value - slack, weight, priced.cap)
+        if np.all(trial >= dual.prices * (1 - 1e-6)) or time.monotonic() > deadline:
+            break
+        point = priced.answer(trial)
+        master.add(point)
+        if point.value >= dual.point.value - 2 * slack:
+            return replace(dual, worth=trial, rounds=dual.rounds + turn + 1)
+    return dual
 
 
 def _scale(priced: PricedItems) -> Floats:
@@ -604,15 +677,19 @@ def _scale(priced: PricedItems) -> Floats:
 
 
 def _sample(priced: PricedItems) -> PricedItems:
-    """Take every so-many-th item, with limits cut in proportion to what the cheapest options use; no minima."""
-    problem = priced.problem
+    """Take every so-many-th item, with limits cut in proportion to what the cheapest options use."""
     step = len(priced.items) // SAMPLE_ITEMS
-    sub = JointProblem(problem.offsets, problem.cost, problem.use, problem.limits)
-    sample = PricedItems(sub, priced.items[step // 2 :: step], np.zeros(len(priced.most)))
-    nothing: list[Floats | None] = [None] * len(problem.use)
-    _, of_all = priced._sums(*priced.gather(priced.pick(nothing)))
-    _, of_sample = sample._sums(*sample.gather(sample.pick(nothing)))
-    inside = of_all[:-1].sum(axis=0)
-    part = np.where(inside > 0, of_sample.sum(axis=0) / np.where(inside > 0, inside, 1.0), 1.0 / step)
-    sample.most = part * (priced.most - priced.others[1])
+    sample = PricedItems(priced.problem, priced.items[step // 2 :: step])
+    nothing: list[Floats | None] = [None] * len(priced.problem.use)
+    cost, use = priced.gather(priced.pick(nothing))
+    few_cost, few_use = sample.gather(sample.pick(nothing))
+    _, of_all = priced.sums(cost, use)
+    _, of_few = sample.sums(few_cost, few_use)
+    sample.most = _part(of_few.sum(axis=0), of_all[:-1].sum(axis=0), 1 / step) * (priced.most - priced.others[1])
+    if len(priced.least):
+        sample.least = _part(sample.bundle_sums(few_use[0]), priced.bundle_sums(use[0]), 1 / step) * priced.least
     return sample
+
+
+def _part(few: Floats, of_all: Floats, otherwise: float) -> Floats:
+    return np.where(of_all > 0, few / np.where(of_all > 0, of_all, 1.0), otherwise)
