@@ -15,7 +15,9 @@ from shelfwise.inventory.order_terms import checked_frame
 _SCOPED_BY: Final = {"budget": "supplier", "supplier_min": "supplier", "space": "warehouse", "service": "group"}
 
 
-def order_limits(given: Any, items: pl.DataFrame, horizon: int) -> tuple[list[Limit], tuple[int, ...]]:
+def order_limits(
+    given: Any, items: pl.DataFrame, horizon: int, planned_periods: int = 1
+) -> tuple[list[Limit], tuple[int, ...]]:
     """Return the limits with the items they cover, and the periods whose space is limited (0: the order's arrival).
 
     Parameters
@@ -26,6 +28,8 @@ def order_limits(given: Any, items: pl.DataFrame, horizon: int) -> tuple[list[Li
         The checked frame of items.
     horizon
         Periods H of the demand.
+    planned_periods
+        Periods whose orders are decided; 1: only what is ordered now.
 
     Raises
     ------
@@ -45,7 +49,7 @@ def order_limits(given: Any, items: pl.DataFrame, horizon: int) -> tuple[list[Li
     limits = []
     for kind, scope, period, value in frame.select("kind", "scope", "period", "value").iter_rows():
         members = _members(kind, scope, items)
-        _check_period(kind, period, horizon)
+        _check_period(kind, period, horizon, planned_periods)
         if kind == "service" and value > 1:
             raise DataError(
                 f"a service target is a fraction of demand, got {value:g}; write {value / 100:g} for {value:g} %"
@@ -69,15 +73,18 @@ def _members(kind: str, scope: str | None, items: pl.DataFrame) -> np.ndarray[tu
     return members
 
 
-def _check_period(kind: str, period: int | None, horizon: int) -> None:
+def _check_period(kind: str, period: int | None, horizon: int, planned_periods: int) -> None:
     if period is None or (kind == "space" and period <= horizon):
         return
     if kind == "space":
         raise DataError(
             f"a space limit is for period {period}, beyond the horizon of {horizon}; forecast further ahead"
         )
-    if period != 1:
-        raise DataError(
-            f"a limit of kind {kind!r} is for period {period}, but only the order placed now, in period 1, is decided "
-            "here; leave the period empty, or plan several weeks at once"
+    if period > planned_periods:
+        decided = (
+            "only the order placed now, in period 1, is decided here; leave the period empty, or plan several periods "
+            "with plan_orders"
+            if planned_periods == 1
+            else f"orders of periods 1 to {planned_periods} are planned; leave it out, or plan more periods"
         )
+        raise DataError(f"a limit of kind {kind!r} is for period {period}, but {decided}")
