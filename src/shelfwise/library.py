@@ -30,6 +30,8 @@ from shelfwise.forecasting.lifts import unseen
 from shelfwise.inventory.cost_table import Tuning as Tuning
 from shelfwise.inventory.optimise import OrderDecision as OrderDecision
 from shelfwise.inventory.optimise import optimise as optimise
+from shelfwise.inventory.plan_orders import OrderPlan as OrderPlan
+from shelfwise.inventory.plan_orders import plan_orders as plan_orders
 from shelfwise.inventory.replay_scores import Replay as Replay
 from shelfwise.services import (
     backtests,
