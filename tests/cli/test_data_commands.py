@@ -68,6 +68,15 @@ def test_a_forecast_has_a_row_for_each_line_or_each_day(shop) -> None:
     assert sum(row["mean"] for row in daily) == pytest.approx(sum(row["mean"] for row in totals))
 
 
+def test_a_price_is_planned_and_read_back_in_words(shop) -> None:
+    said = shop("products", "price", "CF-1007", "4.5", "--from", "2024-12-02", "--until", "2024-12-08")
+    assert (said.code, said.out) == (0, "")
+    assert re.search(r"CF-1007: 4\.50 from .*2 Dec.* to .*8 Dec", said.err)
+    assert shop("products", "price", "CF-1007", "4.5").code == 2
+    wrong = shop("products", "price", "CF-1007", "4.5", "--from", "2024-12-02", "--until", "2024-12-01")
+    assert (wrong.code, "before the first day" in wrong.err) == (2, True)
+
+
 def test_a_forecast_is_explained_by_cause_in_a_table_or_as_data(shop) -> None:
     asked = ("--horizon", "14", "--product", "CF-1007", "--model", "base_level")
     total = {row["unique_id"]: row["mean"] for row in shop("forecast", "--json", *asked).data}

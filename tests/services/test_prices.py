@@ -8,12 +8,13 @@ import pytest
 from tests.services.worlds import sales
 
 from shelfwise.app import App
+from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.frames import PRICES
 from shelfwise.forecasting.usual import as_usual, drivers_of
 from shelfwise.services import demand, predictions
 from shelfwise.services.composition import compose
 from shelfwise.services.fitting import fitted
-from shelfwise.services.prices import price_days
+from shelfwise.services.prices import plan_price, price_days
 from shelfwise.storage import catalogue
 
 DAY = dt.timedelta(days=1)
@@ -107,6 +108,30 @@ def test_a_shop_without_prices_and_one_whose_prices_never_change_are_forecast_al
     book(prices=[{"product": f"P{p}", "starts_on": START - DAY, "price": 4.0 + p} for p in range(6)])
     assert "price" not in demand.load(shop).panel.known_future
     np.testing.assert_array_equal(predictions.forecast(shop, horizon=14).forecast.paths, without.paths)
+
+
+def test_a_planned_price_holds_for_its_days_and_the_one_before_again(shop: App, book) -> None:
+    book(products=[{"product": "A", "price": 5.0}], movements=sales("A", START, [1] * 10))
+    first, last = START + 12 * DAY, START + 13 * DAY
+    assert plan_price(shop, "a", 3.0, first, last) == "A"
+    known = demand.load(shop).panel.known_future["price"]
+    assert known.at(np.array([known.starts[0]]), 16)[0].tolist() == [5] * 12 + [3] * 2 + [5] * 2
+    plan_price(shop, "A", 4.0, START + 13 * DAY)  # and from its last day on another
+    known = demand.load(shop).panel.known_future["price"]
+    assert known.at(np.array([known.starts[0]]), 16)[0].tolist() == [5] * 12 + [3, 4, 5, 5]
+    plan_price(shop, "A", 2.0, START + 11 * DAY, START + 15 * DAY)  # over all of them
+    known = demand.load(shop).panel.known_future["price"]
+    assert known.at(np.array([known.starts[0]]), 18)[0].tolist() == [5] * 11 + [2] * 5 + [5, 5]
+
+
+def test_a_price_that_cannot_be_planned_is_refused_with_the_way_out(shop: App, book) -> None:
+    book(products=[{"product": "A"}], movements=sales("A", START, [1] * 10))
+    with pytest.raises(DataError, match="what A costs until .* `shelfwise products edit A --price PRICE`"):
+        plan_price(shop, "A", 3.0, START)
+    with pytest.raises(ParameterError, match="is before the first day"):
+        plan_price(shop, "A", 3.0, START, START - DAY)
+    with pytest.raises(ParameterError, match=r"must be zero or more, got -1\.0"):
+        plan_price(shop, "A", -1.0, START)
 
 
 def test_a_product_on_no_price_list_keeps_its_history(shop: App, book) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from shelfwise.cli.causes import cause_table
 from shelfwise.cli.listing import lists
 from shelfwise.cli.options import DatabaseOption, JsonOption, database_flag, open_shop
-from shelfwise.cli.output import say, width, write, write_json, write_table
+from shelfwise.cli.output import money, say, width, write, write_json, write_table
 from shelfwise.cli.progress import Progress
 from shelfwise.domain import words
 
@@ -37,7 +38,7 @@ def _products(shop: App) -> pl.DataFrame:
 lists(
     group,
     _products,
-    about="List the products; `products edit` sets supplier, cost, pack size and minimum.",
+    about="List the products; `products edit` sets supplier, cost, pack and minimum, `products price` plans a price.",
     shown=["product", "name", "category", "supplier", "on_hand", "unit_cost", "price", "pack_size"],
     empty="no products yet; `shelfwise import FILE...` brings them",
 )
@@ -67,6 +68,29 @@ def edit(
 
         code = catalogue.edit_product(shop, product, changes)
     say(f"{code}: {', '.join(f'{key} {value}' for key, value in changes.items())}")
+    return 0
+
+
+@group.command("price", no_args_is_help=True)
+def price(
+    product: Annotated[str, typer.Argument(help="Its code or name.", show_default=False)],
+    amount: Annotated[float, typer.Argument(help="Selling price per unit.", min=0, show_default=False)],
+    since: Annotated[dt.datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the price.")],
+    until: Annotated[
+        dt.datetime | None,
+        typer.Option("--until", formats=["%Y-%m-%d"], help="Last day, after which the price before holds again."),
+    ] = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Plan a price for all warehouses: forecasts know it ahead, and learn what prices do from those that changed."""
+    last = None if until is None else until.date()
+    with open_shop(database) as shop:
+        from shelfwise.services import prices
+
+        code = prices.plan_price(shop, product, amount, since.date(), last)
+        today = shop.today()
+    end = "on" if last is None else f"to {words.day(last, today=today)}"
+    say(f"{code}: {money(amount)} from {words.day(since.date(), today=today)} {end}")
     return 0
 
 

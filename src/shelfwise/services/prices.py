@@ -9,12 +9,18 @@ Letters: N series, D days laid out.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from shelfwise.app import App
+from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.domain.frames import PRICES
+from shelfwise.services.names import product_code
+from shelfwise.storage import catalogue
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -59,6 +65,59 @@ def price_days(prices: pl.DataFrame, series: pl.DataFrame, first: date, n_days: 
         found[low:high] = np.where(np.isnan(both), np.take_along_axis(both, first_known, axis=1), both)
     changes = (found[:, 1:] != found[:, :-1]) & ~np.isnan(found[:, :-1])
     return found if changes.any() else None
+
+
+def plan_price(app: App, wanted: str, price: float, first: date, last: date | None = None) -> str:
+    """Plan what a product costs everywhere from a day on, or from one day to another; return its code.
+
+    Parameters
+    ----------
+    wanted
+        Code or name of the product.
+    price
+        Money per unit, zero or more.
+    first, last
+        First and last day of the price, after which the one before it holds again; None for as long as it likes.
+
+    Raises
+    ------
+    ParameterError
+        The last day is before the first, or the price below zero.
+    DataError
+        What it costs until then is not known, so the change could not be told.
+    """
+    if price < 0:
+        raise ParameterError(f"a price must be zero or more, got {price}")
+    if last is not None and last < first:
+        raise ParameterError(f"the last day {last} is before the first day {first}; give them in order")
+    with app.database.write() as connection:
+        products = catalogue.products(connection)
+        code = product_code(products, wanted)
+        listed = catalogue.prices(connection).filter(pl.col("product") == code, pl.col("warehouse").is_null())
+        known = dict(listed.select("starts_on", "price").sort("starts_on").iter_rows())
+        before = _price_on(known, first - timedelta(days=1))
+        changes = {first: price}
+        if before is None:
+            before = products.filter(pl.col("product") == code)["price"].item()
+            if before is None:
+                raise DataError(
+                    f"what {code} costs until {first} is not known, so the change could not be told; "
+                    f"`shelfwise products edit {code} --price PRICE` says it"
+                )
+            changes[first - timedelta(days=1)] = before
+        if last is not None:
+            changes |= {day: price for day in known if first < day <= last}
+            after = last + timedelta(days=1)
+            changes[after] = next(each for each in (_price_on(known, after), before) if each is not None)
+        rows = {"product": [code] * len(changes), "starts_on": list(changes), "price": list(changes.values())}
+        catalogue.upsert_prices(connection, PRICES.check(pl.DataFrame(rows)))
+    return code
+
+
+def _price_on(known: dict[date, float], day: date) -> float | None:
+    """Return the price that holds on a day, of prices by their first day in order."""
+    held = [price for first, price in known.items() if first <= day]
+    return held[-1] if held else None
 
 
 def _filled(changes: pl.DataFrame, low: int, high: int, n_days: int) -> Floats:
