@@ -53,8 +53,8 @@ class CorrectorRules:
 
     held_out
         The most recent moments, for recalibration and judgement.
-    least_moments, least_rows, least_stockouts
-        Fewer in all are too few.
+    least_moments, least_rows, least_held_out, least_stockouts
+        Fewer moments in all, rows to learn from, rows to judge on, or stockouts in either are too few.
     most_rows
         Trees are fitted on so many rows at most, drawn evenly.
     rounds
@@ -64,6 +64,7 @@ class CorrectorRules:
     held_out: int = 4
     least_moments: int = 8
     least_rows: int = 2000
+    least_held_out: int = 500
     least_stockouts: int = 100
     most_rows: int = 60_000
     rounds: int = 120
@@ -73,8 +74,8 @@ class CorrectorRules:
             raise ParameterError(
                 f"held_out must be at least 2 and below least_moments, got {self.held_out} and {self.least_moments}"
             )
-        if min(self.least_rows, self.least_stockouts, self.most_rows, self.rounds) < 1:
-            raise ParameterError("least_rows, least_stockouts, most_rows and rounds must be at least 1")
+        if min(self.least_rows, self.least_held_out, self.least_stockouts, self.most_rows, self.rounds) < 1:
+            raise ParameterError("least_rows, least_held_out, least_stockouts, most_rows and rounds must be at least 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,13 +280,16 @@ def fit_corrector(
     held = moments[-rules.held_out :]
     recent = rows.at(np.isin(rows.moment, held))
     early = rows.at(rows.moment + 2 * window <= held[0])
-    for part, what in ((early, "to learn from"), (recent, "to judge on")):
+    for part, what, least in (
+        (early, "to learn from", rules.least_rows),
+        (recent, "to judge on", rules.least_held_out),
+    ):
         stockouts = min(int(part.happened.sum()), len(part) - int(part.happened.sum()))
-        if len(part) < rules.least_rows or stockouts < rules.least_stockouts:
+        if len(part) < least or stockouts < rules.least_stockouts:
             return StockoutCorrector(
                 window,
                 f"only {len(part):,} rows {what}, {int(part.happened.sum()):,} of them with a stockout; at least "
-                f"{rules.least_rows:,} are needed and {rules.least_stockouts:,} of each kind",
+                f"{least:,} are needed and {rules.least_stockouts:,} of each kind",
             )
     booster = _boosted(early, rules, seed)
     margin = _margin(booster, logit(recent.probability), recent.features)
@@ -351,7 +355,7 @@ def _recalibrated(margin: Floats, happened: Floats, moments: int) -> tuple[float
 
 def _boosted(rows: RiskRows, rules: CorrectorRules, seed: int) -> bytes:
     """Fit the trees on what the paths' odds leave over; return them in XGBoost's own binary form."""
-    xgboost = _xgboost()
+    xgboost = check_installed()
     if len(rows) > rules.most_rows:
         rows = rows.at(np.sort(np.random.default_rng(seed).permutation(len(rows))[: rules.most_rows]))
     table = xgboost.DMatrix(
@@ -362,7 +366,7 @@ def _boosted(rows: RiskRows, rules: CorrectorRules, seed: int) -> bytes:
 
 def _margin(booster: bytes, odds: Floats, features: NDArray[np.float32]) -> Floats:
     """Return log odds [M] after the trees."""
-    xgboost = _xgboost()
+    xgboost = check_installed()
     trees = xgboost.Booster({"nthread": 1})
     try:
         trees.load_model(bytearray(booster))
@@ -376,8 +380,14 @@ def _sigmoid(odds: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-odds)), dtype=np.float64)
 
 
-def _xgboost() -> Any:
-    """Import XGBoost when it is first needed; it takes a while."""
+def check_installed() -> Any:
+    """Return XGBoost, imported when it is first needed because that takes a while.
+
+    Raises
+    ------
+    ModelError
+        It is not installed; the message names the extra that brings it.
+    """
     try:
         import xgboost
     except ImportError as error:
