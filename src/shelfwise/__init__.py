@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shelfwise.domain.panel import Panel
     from shelfwise.library import (
         OrderDecision,
+        OrderPlan,
         Replay,
         Store,
         Tuning,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         forecast,
         lifts,
         optimise,
+        plan_orders,
         replay,
     )
 
@@ -30,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Forecast",
     "OrderDecision",
+    "OrderPlan",
     "Panel",
     "Replay",
     "ShelfwiseError",
@@ -41,12 +44,14 @@ __all__ = [
     "forecast",
     "lifts",
     "optimise",
+    "plan_orders",
     "replay",
 ]
 
 _HOME: Final = {
     "Forecast": "shelfwise.domain.forecast",
     "OrderDecision": "shelfwise.library",
+    "OrderPlan": "shelfwise.library",
     "Panel": "shelfwise.domain.panel",
     "Replay": "shelfwise.library",
     "ShelfwiseError": "shelfwise.domain.errors",
@@ -57,6 +62,7 @@ _HOME: Final = {
     "forecast": "shelfwise.library",
     "lifts": "shelfwise.library",
     "optimise": "shelfwise.library",
+    "plan_orders": "shelfwise.library",
     "replay": "shelfwise.library",
 }
 
