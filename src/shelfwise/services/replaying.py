@@ -54,12 +54,14 @@ def named(
     >>> list(named(["moving_average", "base_stock"]))
     ['moving_average', 'base_stock']
     """
-    rules = {**RULES, "optimise": Optimised(tuning), **(known or {})}
+    rules: dict[str, OrderRule] = {**RULES, "optimise": Optimised(tuning), **(known or {})}
     if isinstance(policies, str):
         raise ParameterError(f"policies takes a list of names, got {policies!r}; write [{policies!r}]")
-    pairs: list[tuple[str, str | OrderRule]] = (
-        list(policies.items()) if isinstance(policies, Mapping) else [(_name(policy), policy) for policy in policies]
-    )
+    pairs: list[tuple[str, str | OrderRule]] = []
+    if isinstance(policies, Mapping):
+        pairs += [(name, policies[name]) for name in policies]
+    else:
+        pairs += [(_name(policy), policy) for policy in policies]
     found: dict[str, OrderRule] = {}
     for name, policy in pairs:
         if name in found:
