@@ -111,6 +111,15 @@ def test_an_explosion_is_held_to_twice_the_largest_value_of_the_past_and_named()
     assert "held to 2 times the largest value in history: p0" in found.provenance.notes
 
 
+@pytest.mark.parametrize("by", [MemoryError, KeyboardInterrupt])
+def test_an_interruption_and_a_full_memory_are_no_fault_of_a_series(by):
+    def stops(history, season, horizon):
+        raise by
+
+    with pytest.raises(by):
+        forecast(panel_of(counts()), fit_one=stops)
+
+
 def test_long_lists_of_series_are_cut_to_a_number():
     def fails(history, season, horizon):
         raise RuntimeError("never")

@@ -287,6 +287,8 @@ class LocalPredictor:
                 with warnings.catch_warnings(), np.errstate(all="ignore"):
                     warnings.simplefilter("ignore")  # about optimisers; what comes out is checked below
                     outlook = self.model.fit_one(history, form, horizon)
+            except MemoryError:  # the machine's fault: a forecast must not depend on how much was free
+                raise
             except Exception as error:  # one series must not take the others' forecasts with it
                 reason = f"{type(error).__name__}: {error}"
                 continue
