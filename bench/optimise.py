@@ -73,9 +73,7 @@ def table_of(paths: np.ndarray, items: pl.DataFrame, threads: int) -> OrderOptio
         holding_cost=column["holding_cost"], order_cost=np.zeros(n), volume=column["volume"],
     )  # fmt: skip
     lead = np.full(n, LEAD_TIME, dtype=np.int64)
-    return cost_table(
-        ArrayDemand(paths), np.zeros((n, PERIODS)), np.zeros(n), lead, terms, space_periods=(3,), threads=threads
-    )[0]
+    return cost_table(ArrayDemand(paths), np.zeros((n, PERIODS)), lead, terms, space_periods=(3,), threads=threads)[0]
 
 
 class Clock:

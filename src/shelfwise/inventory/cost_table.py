@@ -239,7 +239,6 @@ class ItemSummary:
 def cost_table(
     demand: Demand,
     inbound: NDArray[Any],
-    later: Floats,
     lead_times: Integers,
     terms: OrderTerms,
     *,
@@ -257,8 +256,9 @@ def cost_table(
     ----------
     demand
         Paths [N, S, H].
-    inbound, later
-        [N, H] units on the shelf from the start of each period, and [N] what is due beyond the horizon.
+    inbound
+        [N, H] units on the shelf from the start of each period; a follow-on order counts on what comes within its own
+        protection time, not on what comes after it.
     lead_times
         [N, S] whole periods of the order placed now on each path, or [N] where they never vary.
     terms
@@ -276,12 +276,12 @@ def cost_table(
 
     >>> terms = OrderTerms(*(np.array([v]) for v in (0.0, 1, 1.0, 0.0, np.inf, 3.0, 5.0, 1.0, 0.0, 0.0)))
     >>> paths = np.tile([4.0, 4.0, 4.0], (1, 2, 1))
-    >>> options, about = cost_table(ArrayDemand(paths), np.zeros((1, 3)), np.zeros(1), np.array([1]), terms)
+    >>> options, about = cost_table(ArrayDemand(paths), np.zeros((1, 3)), np.array([1]), terms)
     >>> options.quantity.tolist(), options.cost.tolist()
     ([0.0, 1.0, 2.0, 3.0, 4.0], [44.0, 38.0, 32.0, 26.0, 20.0])
     """
     tuning = Tuning() if tuning is None else tuning
-    inputs = _Inputs(demand, inbound, later, lead_times, terms, headroom, tuple(space_periods), tuning)
+    inputs = _Inputs(demand, inbound, lead_times, terms, headroom, tuple(space_periods), tuning)
     every = np.arange(len(terms.on_hand)) if rows is None else rows
     step = max(1, chunk_cells // max(1, demand.n_paths * demand.horizon))
     starts = range(0, len(every), step)
@@ -312,7 +312,6 @@ class _Inputs:
 
     demand: Demand
     inbound: NDArray[Any]  # [N, H]
-    later: Floats  # [N]
     lead_times: Integers  # [N, S] or [N]
     terms: OrderTerms
     headroom: Floats | None
@@ -323,8 +322,8 @@ class _Inputs:
         n, horizon = len(self.terms.on_hand), self.demand.horizon
         if self.inbound.shape != (n, horizon):
             raise ParameterError(f"inbound must have the shape ({n}, {horizon}), got {self.inbound.shape}")
-        if len(self.lead_times) != n or len(self.later) != n:
-            raise ParameterError(f"lead times and later arrivals must be given for each of the {n} items")
+        if len(self.lead_times) != n:
+            raise ParameterError(f"{len(self.lead_times)} lead times for {n} items; give one for each")
         longest = self.lead_times if self.lead_times.ndim == 1 else self.lead_times.max(axis=1, initial=0)
         needed = longest + self.terms.review
         if n and needed.max() > horizon:
@@ -341,7 +340,6 @@ class _Group:
     rows: Integers  # [n] within the chunk
     asked: Singles  # [H, n, S] demand
     inbound: Singles  # [n, H]
-    later: Singles  # [n]
     lead: Integers  # [n, S]
     terms: OrderTerms
     review: int
@@ -356,6 +354,10 @@ class _Group:
     @cached_property
     def longest(self) -> int:
         return int(self.lead.max())
+
+    def due(self, period: int) -> Singles:
+        """Return [n] units on order that come within the protection time of an order placed at a period's start."""
+        return np.asarray(self.inbound[:, period : period + self.longest + self.review].sum(axis=1))
 
     @property
     def end(self) -> int:
@@ -387,7 +389,6 @@ def _chunk(inputs: _Inputs, rows: Integers, quantities: Sequence[Floats] | None)
             rows=members,
             asked=asked if whole else asked[:, members],
             inbound=inputs.inbound[rows[members]].astype(np.float32),
-            later=inputs.later[rows[members]].astype(np.float32),
             lead=(np.broadcast_to(lead[:, None], (n, paths.shape[1])) if fixed else lead)[members],
             terms=terms.select(members),
             review=int(terms.review[one]),
@@ -489,14 +490,11 @@ def _walk_to_arrival(group: _Group, backorder: bool) -> _Before:
     n, s = group.lead.shape
     stock = np.repeat(group.terms.on_hand.astype(np.float32)[:, None], s, axis=1)
     held, short, lost = np.zeros((3, n, s), dtype=np.float32)
-    due = (group.inbound.sum(axis=1) + group.later)[:, None]  # [n, 1]
     positions = []
     for period in range(group.shortest):
         if _is_review(group, period):
-            positions.append(stock + due)
-        arriving = group.inbound[:, period, None]
-        due = due - arriving
-        stock += arriving
+            positions.append(stock + group.due(period)[:, None])
+        stock += group.inbound[:, period, None]
         stock -= group.asked[period]
         below = np.maximum(-stock, 0)
         if backorder:
@@ -780,7 +778,6 @@ class _Walk:
         self.quantity = quantity[:, :, None]  # [n, C, 1]
         self.asked = group.asked[: group.end] if whole else group.asked[: group.end, part]  # [E, n, S]
         self.inbound, self.lead = group.inbound[part], group.lead[part]
-        self.due = self.inbound[:, group.shortest :].sum(axis=1) + group.later[part]  # [n]
         self.terms = group.terms.select(part)
         shape = (len(part), quantity.shape[1], self.lead.shape[1])
         self.start = before.stock[part]  # [n, S]
@@ -795,8 +792,11 @@ class _Walk:
         self.count_orders = bool((self.terms.order_cost > 0).any())
         self.run_down = np.zeros(shape[:2])
         self.spare = np.empty(shape, dtype=np.float32)
-        for look, position in enumerate(before.positions):
-            self._review(look + 1, position[part][:, None, :] + self.quantity)
+        for look, shelf_and_due in enumerate(before.positions):
+            position = shelf_and_due[part][:, None, :] + self.quantity
+            for order in self.orders:  # none of them has arrived yet
+                position += order.units
+            self._review(look + 1, position)
 
     def shelf_before(self, period: int) -> Floats:
         """Return [n] mean units on the shelf at the start of a period before the arrival, walked again."""
@@ -840,7 +840,6 @@ class _Walk:
             if units is not None:
                 self.stock += units
         arriving = self.inbound[:, period]
-        self.due = self.due - arriving
         if arriving.any():
             self.stock += arriving[:, None, None]
 
@@ -858,7 +857,7 @@ class _Walk:
 
     def _position(self, period: int) -> Singles:
         """Return on hand and due at the start of a period, before anything arrives in it."""
-        position: Singles = self.stock + self.due[:, None, None]
+        position: Singles = self.stock + self.group.due(period)[self.part, None, None]
         if self.group.fixed:
             if self.group.longest >= period:
                 position += self.quantity

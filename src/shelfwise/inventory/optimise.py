@@ -221,7 +221,7 @@ def optimise(
     due, later = arrivals(inbound, ids, paths.horizon)
     shared, space_periods = order_limits(limits, terms.frame, paths.horizon)
     tuning = Tuning() if tuning is None else tuning
-    engine = _Engine(paths, due, later, terms, shared, space_periods, tuning, threads)
+    engine = _Engine(paths, due, terms, shared, space_periods, tuning, threads)
     options, summary, choice = engine.decide(gap, started + time_limit, mode)
     notes = [*source.notes, *terms.notes, *engine.notes(options, summary)]
     moves = None
@@ -291,7 +291,6 @@ class _Engine:
 
     demand: Demand
     due: Floats
-    later: Floats
     terms: ItemTerms
     limits: Sequence[Limit]
     space_periods: tuple[int, ...]
@@ -303,7 +302,7 @@ class _Engine:
     ) -> tuple[OrderOptions, ItemSummary]:
         """Return the options of all items, or of some with given quantities."""
         return cost_table(
-            self.demand, self.due, self.later, self.terms.lead_times, self.terms.terms, rows=rows,
+            self.demand, self.due, self.terms.lead_times, self.terms.terms, rows=rows,
             quantities=quantities, headroom=self._headroom(), space_periods=self.space_periods, tuning=self.tuning,
             threads=self.threads,
         )  # fmt: skip
@@ -313,7 +312,7 @@ class _Engine:
         minima = [limit for limit in self.limits if limit.kind == "supplier_min"]
         if not minima:
             return None
-        room = np.zeros(len(self.later))
+        room = np.zeros(len(self.due))
         for limit in minima:
             cost = np.maximum(self.terms.terms.unit_cost, 1e-9)
             room = np.where(limit.members, np.maximum(room, limit.value / cost), room)
@@ -322,7 +321,7 @@ class _Engine:
 
     def _mean_demand(self) -> Floats:
         """Return [N] mean demand per period, drawn in slices."""
-        n, cells = len(self.later), self.demand.n_paths * self.demand.horizon
+        n, cells = len(self.due), self.demand.n_paths * self.demand.horizon
         step = max(1, 3_000_000 // cells)
         parts = [np.arange(low, min(low + step, n)) for low in range(0, n, step)]
         means = [self.demand.draw(part).mean(axis=(1, 2), dtype=np.float64) for part in parts]
@@ -384,7 +383,7 @@ class _Engine:
         def value(rows: Integers, on_hand: Floats, due: Floats) -> Floats:
             drawn, place = np.unique(rows, return_inverse=True)
             options, _ = cost_table(
-                ArrayDemand(self.demand.draw(drawn)[place]), due, self.later[rows], self.terms.lead_times[rows],
+                ArrayDemand(self.demand.draw(drawn)[place]), due, self.terms.lead_times[rows],
                 replace(self.terms.terms.select(rows), on_hand=on_hand), space_periods=self.space_periods,
                 tuning=self.tuning, threads=self.threads,
             )  # fmt: skip
