@@ -159,7 +159,7 @@ def time_to_stockout(world: Retail, lead_time: LeadTime, ids: list[str]) -> None
         inbound = stock.inbound[rows]
         after = world.demand[rows, made.moment : made.moment + 6]
         said = stockout_risk(stock.on_hand[rows], inbound, made.paths).probability
-        came = stockout_risk(stock.on_hand[rows], inbound, np.nan_to_num(after)[:, None, :])
+        came = stockout_risk(stock.on_hand[rows], stock.came[rows], np.nan_to_num(after)[:, None, :])
         first = came.first_period(0.5)
         paths.append(scored.ranked_probability_score(said, first))
         climate.append(scored.ranked_probability_score(np.tile(came.probability.mean(axis=0), (len(rows), 1)), first))

@@ -21,13 +21,13 @@ from shelfwise.inventory.risk_rows import (
 WINDOW = 3
 MOMENTS = [20, 24, 28, 32]
 NAMES = [f"p{i}" for i in range(12)]
+LEAD_TIME = LeadTime(np.full(12, 2.0), 0.5)
 DEMAND = np.random.default_rng(0).poisson(4.0, (12, 36)).astype(float)
 
 
-def made(demand=DEMAND, **changes):
+def made(demand=DEMAND, lead_time=LEAD_TIME, **changes):
     paths = np.random.default_rng(1).poisson(4.0, (12, 50, 4))
     forecasts = [PastForecast(moment, np.arange(12), paths) for moment in MOMENTS]
-    lead_time = LeadTime(np.full(12, 2.0), 0.5)
     return replayed_rows(demand, NAMES, lead_time, forecasts, MOMENTS, WindowErrors(demand, WINDOW), **changes)
 
 
@@ -37,6 +37,15 @@ def test_there_is_a_row_for_each_product_moment_and_world() -> None:
     assert set(rows.happened) <= {0.0, 1.0}
     assert np.unique(rows.moment).tolist() == MOMENTS
     assert len(made(worlds=1)) == 12 * len(MOMENTS)
+
+
+def test_a_late_delivery_shows_in_what_happened_and_not_in_what_was_known() -> None:
+    """Orders expected within the window come after it: more stockouts than the paths, which trust the day, say."""
+    surprise = [
+        float((rows.happened - rows.probability).mean())
+        for rows in (made(lead_time=LeadTime(np.full(12, 2.0), sd), worlds=4) for sd in (0.0, 3.0))
+    ]
+    assert surprise[1] > surprise[0] + 0.03
 
 
 def test_nothing_after_a_moment_stands_in_its_features() -> None:

@@ -188,7 +188,7 @@ def replayed_rows(
                 lead_time_variation=variation[rows],
                 late_share=late[rows],
             )
-            labels = window_labels(stock.on_hand[rows], stock.inbound[rows], after)[:, -1]
+            labels = window_labels(stock.on_hand[rows], stock.came[rows], after)[:, -1]
             moments_of_rows = np.full(len(rows), moment, dtype=np.int64)
             parts.append(RiskRows(risk_features(now), now.probability, moments_of_rows, labels))
         errors.add(moment, rows, now.expected)

@@ -85,6 +85,8 @@ class StockMoment:
         [N] units left at the end of the period before.
     inbound
         [N, H] units due at the start of each period ahead, as they are expected.
+    came
+        [N, H] the same units as they really came, which nobody knew then: for the label alone.
     ran_out
         [N, period] whether each period before ran out.
     """
@@ -92,6 +94,7 @@ class StockMoment:
     period: int
     on_hand: Floats
     inbound: Floats
+    came: Floats
     ran_out: Flags
 
 
@@ -107,7 +110,7 @@ def replay_stock(
     """Yield the replayed stock at each of ``moments``, in their order of time.
 
     Orders take the drawn lead time of `lead_time`; what is expected is its mean, rounded up, so a late delivery shows
-    in the label and not in ``inbound``. What should have come and has not is expected next.
+    in ``came`` and not in ``inbound``. What should have come and has not is expected next.
 
     Parameters
     ----------
@@ -149,8 +152,8 @@ def replay_stock(
             np.add.at(arriving, (rows, period + true_wait[:, period]), ordered[:, period])
             due += ordered[:, period]
         if period in moments:
-            inbound = _expected(ordered, expected_wait, true_wait, period, horizon, longest)
-            yield StockMoment(period, shelf.copy(), inbound, ran_out[:, :period].copy())
+            inbound, came = _open_orders(ordered, expected_wait, true_wait, period, horizon, longest)
+            yield StockMoment(period, shelf.copy(), inbound, came, ran_out[:, :period].copy())
         if period < last:
             shelf = shelf + arriving[:, period]
             due -= arriving[:, period]
@@ -164,7 +167,7 @@ def window_labels(on_hand: ArrayLike, inbound: ArrayLike, demand: ArrayLike) -> 
     Parameters
     ----------
     on_hand, inbound
-        [N] and [N, H] as known at the moment.
+        [N] and [N, H] units: the stock as known at the moment, and what was open then as it came.
     demand
         [N, H] the units that were asked for afterwards; nan where they are not known. A label stands only where all
         periods up to its own are known: keeping those that ran out before would keep the bad ones alone.
@@ -218,14 +221,16 @@ def _rate(sums: Floats, counts: Floats, period: int, memory: int) -> Floats:
     return np.asarray(units / np.maximum(counts[:, period] - counts[:, first], 1.0), dtype=np.float64)
 
 
-def _expected(
+def _open_orders(
     ordered: Floats, expected_wait: Integers, true_wait: Integers, period: int, horizon: int, longest: int
-) -> Floats:
-    """Return what is still to come by the period ahead in which it is expected, [N, H] units."""
-    inbound = np.zeros((len(ordered), horizon))
+) -> tuple[Floats, Floats]:
+    """Return what is still to come by the period in which it is expected, and in which it comes, each [N, H] units."""
+    inbound, came = (np.zeros((len(ordered), horizon)) for _ in range(2))
     rows = np.arange(len(ordered))
     for placed in range(max(period - longest, 0), period + 1):
-        ahead = np.maximum(placed + expected_wait - period, 0)
-        open_still = (placed + true_wait[:, placed] >= period) & (ahead < horizon)
-        np.add.at(inbound, (rows, np.minimum(ahead, horizon - 1)), np.where(open_still, ordered[:, placed], 0.0))
-    return inbound
+        true = placed + true_wait[:, placed] - period
+        said = np.maximum(placed + expected_wait - period, 0)
+        for units, ahead in ((inbound, said), (came, true)):
+            inside = (true >= 0) & (ahead < horizon)
+            np.add.at(units, (rows, np.clip(ahead, 0, horizon - 1)), np.where(inside, ordered[:, placed], 0.0))
+    return inbound, came
