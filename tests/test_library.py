@@ -117,6 +117,7 @@ def test_a_store_goes_from_a_file_to_a_purchase_order(tmp_path: Path) -> None:
         lines = store.orders()
         assert lines["product"].to_list() == ["b", "a"]
         assert "safety" in store.why("Beans")[0].line["arithmetic"]
+        assert store.risks(correct=False).table.height == 2
         (number,) = store.approve("all")
         assert store.purchase_orders("draft")["quantity"].sum() == lines["quantity"].sum()
         assert store.orders().height == 0

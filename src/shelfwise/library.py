@@ -47,6 +47,7 @@ from shelfwise.services import (
     planning,
     predictions,
     replaying,
+    risks,
 )
 from shelfwise.services.adjusting import Change
 from shelfwise.services.demand import Demand
@@ -54,6 +55,7 @@ from shelfwise.services.explaining import Explanation
 from shelfwise.services.importing import Imported
 from shelfwise.services.override_scores import OverrideScores
 from shelfwise.services.planning import Plan
+from shelfwise.services.risks import Risks
 from shelfwise.storage.overrides import Override
 
 MOSTLY: Final = 0.5  # a column of words that is empty more often than this names events
@@ -555,6 +557,13 @@ class Store:
     def overrides(self, *, every: bool = False) -> pl.DataFrame:
         """Return the overrides that hold or are to come, the newest first; ``every`` with those that are over."""
         return overrides.listed(self.app, every=every)
+
+    def risks(self, *, products: Sequence[str] | None = None, days: int | None = None, correct: bool = True) -> Risks:
+        """Return what will run out if nothing more is ordered: ``.shown``, the most money first; ``.table``, all lines.
+
+        ``correct=False`` leaves out what past stockouts teach; see `shelfwise.services.risks.assess`.
+        """
+        return risks.assess(self.app, products=products, days=days, correct=correct)
 
     def revert_override(self, number: int) -> Override:
         """End an override; it stays in the list."""
