@@ -137,7 +137,7 @@ def assess(
     learnt = Learnt(StockoutCorrector(window, "not asked for"))
     if correct:
         tell("learning from past stockouts", 3, 4)
-        review = float(items["review_periods"].fill_null(plan.rules.review_days).median() or 1.0)  # type: ignore[arg-type]
+        review = float(np.median(items["review_periods"].fill_null(plan.rules.review_days).to_numpy()))
         try:
             learnt = learn(app, live.panel, lead_time, review, window, _model(plan, app))
         except ModelError as error:
