@@ -36,11 +36,13 @@ from shelfwise.inventory.replay_scores import Replay as Replay
 from shelfwise.services import (
     backtests,
     catalogue,
+    classing,
     decisions,
     demand,
     explaining,
     health,
     importing,
+    new_products,
     ordering,
     override_scores,
     overrides,
@@ -49,10 +51,12 @@ from shelfwise.services import (
     replaying,
     risks,
 )
+from shelfwise.services import excess as excess_stock
 from shelfwise.services.adjusting import Change
 from shelfwise.services.demand import Demand
 from shelfwise.services.explaining import Explanation
 from shelfwise.services.importing import Imported
+from shelfwise.services.order_tuning import TunedOrders as TunedOrders
 from shelfwise.services.override_scores import OverrideScores
 from shelfwise.services.planning import Plan
 from shelfwise.services.risks import Risks
@@ -351,7 +355,7 @@ def replay(
         Frame with ``unique_id`` and what differs by series: ``lead_time_periods, holding_cost, shortage_cost, price,
         unit_cost, order_cost, pack, moq``.
     opening
-        Frame ``unique_id, on_hand`` before the first decision; None opens with what the moving average would have
+        Frame ``unique_id, on_hand`` before the first decision; None opens with what the textbook base stock would have
         left, the same for every policy.
     horizon
         Periods forecast in each round; None takes lead and review time and five more.
@@ -390,6 +394,73 @@ def replay(
         order_cost=order_cost,
     )
     return laid.run(replaying.named(policies, tuning=tuning), seed=seed, progress=progress)
+
+
+def tune_orders(
+    history: Any,
+    *,
+    freq: str = "1w",
+    lead_time_periods: int = 2,
+    review_periods: int = 1,
+    holding_cost: float = 0.2,
+    shortage_cost: float = 1.0,
+    order_cost: float = 0.0,
+    windows: int = 2,
+    rounds: int = 4,
+    candidates: Sequence[Tuning] = order_tuning.CANDIDATES,
+    items: Any = None,
+    horizon: int | None = None,
+    model: str = "auto",
+    known_future: Any = None,
+    past_only: Sequence[str] | None = None,
+    static: Any = None,
+    n_paths: int = 200,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> TunedOrders:
+    """Choose how orders are decided (critical ratio, widening, follow-on rule) on the shop's own past.
+
+    Parameters
+    ----------
+    windows, rounds
+        Windows of the past to choose on, and decisions in each; one window more, the last, is held out.
+    candidates
+        What is tried; the first, the defaults, has to be beaten by more than chance.
+    history, freq, known_future, past_only, static, model, n_paths, seed
+        As in `forecast`.
+    lead_time_periods, review_periods, holding_cost, shortage_cost, order_cost, items, horizon, progress
+        As in `replay`.
+
+    Returns
+    -------
+    TunedOrders
+        ``.tuning``, for `optimise` and `replay`; ``.candidates``, what each would have cost; ``.held_out``, the
+        defaults beside the choice on the window that chose nothing.
+
+    >>> from datetime import date, timedelta
+    >>> weeks = [date(2025, 1, 6) + timedelta(days=7 * n) for n in range(60)]
+    >>> history = {"unique_id": ["beans"] * 60, "ds": weeks, "y": [float(6 + n % 3) for n in range(60)]}
+    >>> chosen = tune_orders(history, windows=1, rounds=2, candidates=[Tuning()], model="base_level")
+    >>> chosen.tuning == Tuning(), chosen.held_out.summary()["policy"].to_list()
+    (True, ['default', 'tuned'])
+    """
+    panel = _panel(history, freq, known_future, past_only, static)
+    return order_tuning.tune_orders(
+        panel,
+        windows=whole_number("windows", windows),
+        rounds=whole_number("rounds", rounds),
+        candidates=candidates,
+        forecaster=replaying.forecaster(model, whole_number("n_paths", n_paths), whole_number("seed", seed)),
+        seed=seed,
+        progress=progress,
+        review_periods=whole_number("review_periods", review_periods, "of periods"),
+        items=items,
+        horizon=None if horizon is None else check_horizon(horizon),
+        lead_time_periods=lead_time_periods,
+        holding_cost=holding_cost,
+        shortage_cost=shortage_cost,
+        order_cost=order_cost,
+    )
 
 
 def _panel(history: Any, freq: str, known_future: Any, past_only: Sequence[str] | None, static: Any) -> Panel:
@@ -522,6 +593,14 @@ class Store:
         """Return the order proposal: ``.orders`` by supplier, ``.lines`` with their arithmetic."""
         return planning.make_plan(self.app, service_level=service_level, save=save)
 
+    def classes(self) -> pl.DataFrame:
+        """Return what each line matters and how steadily it sells: ABC-XYZ, demand class, service level."""
+        return classing.classify(self.app).lines
+
+    def excess(self, *, cover_days: int = excess_stock.COVER_DAYS) -> pl.DataFrame:
+        """Return dead and excess stock, the money in it and what to do about it, the most money first."""
+        return excess_stock.find(self.app, cover_days=cover_days).lines
+
     def orders(self) -> pl.DataFrame:
         """Return the proposed lines that wait for a decision, the most urgent first."""
         return self.plan().open_lines
@@ -558,12 +637,22 @@ class Store:
         """Return the overrides that hold or are to come, the newest first; ``every`` with those that are over."""
         return overrides.listed(self.app, every=every)
 
-    def risks(self, *, products: Sequence[str] | None = None, days: int | None = None, correct: bool = True) -> Risks:
-        """Return what will run out if nothing more is ordered: ``.shown``, the most money first; ``.table``, all lines.
+    def products_like(
+        self,
+        new: str,
+        old: str,
+        *,
+        times: float = 1.0,
+        until: date | None = None,
+        launch: date | None = None,
+        create: bool = False,
+    ) -> Override:
+        """Let a new product copy a similar one's sales, times a multiplier that fades as its own sales come."""
+        return new_products.set_like(self.app, new, old, times=times, until=until, launch=launch, create=create)
 
-        ``correct=False`` leaves out what past stockouts teach; see `shelfwise.services.risks.assess`.
-        """
-        return risks.assess(self.app, products=products, days=days, correct=correct)
+    def bundle(self, bundle: str, components: Mapping[str, float]) -> str:
+        """Say what a product that is sold as one is made of, units by component; return its code."""
+        return new_products.set_bundle(self.app, bundle, components)
 
     def revert_override(self, number: int) -> Override:
         """End an override; it stays in the list."""
@@ -572,6 +661,13 @@ class Store:
     def override_scores(self) -> OverrideScores:
         """Return what overrides and edits were worth against what came true, by person and reason, and in detail."""
         return override_scores.score(self.app)
+
+    def risks(self, *, products: Sequence[str] | None = None, days: int | None = None, correct: bool = True) -> Risks:
+        """Return what will run out if nothing more is ordered: ``.shown``, the most money first; ``.table``, all lines.
+
+        ``correct=False`` leaves out what past stockouts teach; see `shelfwise.services.risks.assess`.
+        """
+        return risks.assess(self.app, products=products, days=days, correct=correct)
 
     def purchase_orders(self, status: str | None = None) -> pl.DataFrame:
         """Return purchase order lines, of all orders or of those in one state."""

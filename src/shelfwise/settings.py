@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     service_level: float = Field(
         0.95, description="Share of demand to be served without a stockout (0.95 or 95%): the one dial of a planner."
     )
+    class_service_levels: bool = Field(
+        True,
+        description="Where service_level is not set, take it from each line's ABC-XYZ class (0.98 for AX to 0.90).",
+    )
     service_kind: Literal["cycle", "fill"] = Field(
         "cycle",
         description="What the service level is a share of: order cycles without a stockout (cycle), or units (fill).",

@@ -178,3 +178,17 @@ def test_the_log_is_on_stderr_at_the_level_asked_for(shop, monkeypatch: pytest.M
         log.setLevel(logging.NOTSET)
     assert "plan 3 for 2024-11-18" in said.err
     assert said.data["plan"] == 3
+
+
+def test_classes_and_excess_are_listed_for_people_and_for_programs(shop) -> None:
+    said = shop("abc")
+    assert said.code == 0
+    assert said.out.splitlines()[0].split()[:3] == ["class", "lines", "share"]
+    document = shop("abc", "--json").data
+    assert sum(row["lines"] for row in document["classes"]) == len(document["lines"])
+    assert shop("abc", "--lines").out.count("@") == len(document["lines"])
+    excess = shop("excess", "--json").data
+    text = shop("excess")
+    assert text.out.count(" too many: ") == len(excess) > 0
+    assert "lines have more than demand will use" in text.err
+    assert all(row["advice"] in text.out for row in excess)

@@ -27,7 +27,9 @@ from shelfwise.cli import (
     overrides,
     products,
     purchasing,
+    replays,
     risks,
+    stock,
     suppliers,
 )
 from shelfwise.cli.output import ReaderGone, say, write
@@ -46,8 +48,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, imports, orders, risks, purchasing, products, new_products, overrides, forecasts, backtests, suppliers,
-    history, database, config,
+    demo, imports, orders, risks, stock, purchasing, products, new_products, overrides, forecasts, backtests, replays,
+    suppliers, history, database, config,
 ):  # fmt: skip
     module.register(app)
 

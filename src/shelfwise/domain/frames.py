@@ -359,6 +359,7 @@ PLANNING_ITEMS: Final = Frame(
             UNITS, False, True, lambda c: c >= 1, "must be at least 1 period", "periods until the order after this one"
         ),
         "service_level": _fraction,
+        "service_class": optional(TEXT, "ABC-XYZ class that set the service level; null: a person or a setting did"),
         "service_kind": one_of(("cycle", "fill"), "what the service level is a fraction of", required=False),
         "usual_order": non_negative(UNITS, "units of a usual order, for the guard against odd quantities"),
         "wait_periods": non_negative(COUNT, "periods until the next order can be placed; null: 0, it can be now"),

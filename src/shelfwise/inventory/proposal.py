@@ -134,7 +134,7 @@ def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) ->
         wait=pl.col("wait_periods").fill_null(0),
         policy=pl.col("policy").fill_null(BaseStock.name),
         lot="lot_size",
-        assumptions=_joined([pl.when(gap).then(pl.lit(text)) for gap, text in said]),
+        assumptions=_joined([*(pl.when(gap).then(pl.lit(text)) for gap, text in said), _by_class()]),
     )
     return _Terms(
         lead_time=LeadTime(filled["lead"].to_numpy(), filled["sd"].to_numpy()),
@@ -147,6 +147,14 @@ def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) ->
         policy=filled["policy"].to_list(),
         lot=filled["lot"].to_numpy(),
         assumptions=filled["assumptions"],
+    )
+
+
+def _by_class() -> pl.Expr:
+    """Say where the class of a line set its service level."""
+    percent = (pl.col("service_level") * 100).round(1).cast(pl.String).str.strip_suffix(".0")
+    return pl.when(pl.col("service_class").is_not_null()).then(
+        pl.format("service level {} % of class {}", percent, "service_class")
     )
 
 

@@ -40,7 +40,7 @@ from shelfwise.inventory.bundles import exploded, without_bundles
 from shelfwise.inventory.incoming import Incoming, incoming
 from shelfwise.inventory.optimise import OrderDecision
 from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon, propose, top_up_to_minimum
-from shelfwise.services import adjusting, budgeting, demand, supply
+from shelfwise.services import adjusting, budgeting, classing, demand, supply
 from shelfwise.services.adjusting import Adjusted
 from shelfwise.services.budgeting import Budget
 from shelfwise.services.demand import Demand
@@ -156,7 +156,7 @@ def make_plan(
     Parameters
     ----------
     service_level
-        Fraction; None takes the setting.
+        Fraction; None takes the setting, or where nobody set it the level of each line's ABC-XYZ class.
     lead_time_days
         Lead time of suppliers that state none and have delivered nothing yet; None takes the setting.
     model
@@ -186,7 +186,8 @@ def make_plan(
     side = supply.load(app) if side is None else side
     chosen = settings.model if model is None else model
     words_against = adjusting.standing(app, known.planning_day, adjusting.FORECAST)
-    mark = _mark(app, known, side, rules, chosen, words_against, budgets)
+    by_class = service_level is None and settings.class_service_levels and app.origins["service_level"] == "default"
+    mark = _mark(app, known, side, rules, chosen, words_against, budgets, by_class=by_class)
     with app.database.read() as connection:
         last = plans.latest_run(connection)
     if last is not None and last.parameters.get("mark") == mark:
@@ -196,6 +197,8 @@ def make_plan(
     predictor = fitted(app, known.panel, chosen)
     stocked = without_bundles(live.panel.series, side.bundles, known.products)
     items = supply.planning_items(stocked, side, live.planning_day, rules)
+    if by_class:
+        items = classing.with_service_levels(items, live.panel)
     horizon = max(settings.horizon, RATE_DAYS, planning_horizon(items, rules=rules))
     tell(f"forecasting {len(live.panel):,} series", 2, 4)
     made = predictor.predict(live.panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
@@ -344,6 +347,8 @@ def _mark(
     model: str,
     words_against: Sequence[Override],
     budgets: Mapping[str, float] | None,
+    *,
+    by_class: bool,
 ) -> str:
     """Return a fingerprint of everything a plan depends on; an override never changes, so its number stands for it."""
     settings = app.settings
@@ -352,6 +357,7 @@ def _mark(
         asdict(rules), model, settings.horizon, settings.n_paths, settings.seed, settings.live_days,
         str(known.planning_day), known.panel.n_series, known.censored_by_stock, known.censored_by_silence,
         [one.id for one in words_against], sorted((budgets or {}).items()),
+        by_class,
     ]  # fmt: skip
     digest.update(json.dumps(choices).encode())
     digest.update(known.panel.values.tobytes())
