@@ -54,6 +54,7 @@ def test_scores_say_what_cannot_be_scored_yet(shop) -> None:
     assert said.code == 0
     assert "1 forecast override cannot be scored yet" in said.err
     assert "advent" in said.out
+    assert "advent" in shop("override", "score", "--details").out
     document = shop("override", "score", "--json").data
     assert document["summary"][0]["scored"] == 0
     assert document["forecasts"] == []

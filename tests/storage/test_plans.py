@@ -182,3 +182,38 @@ def test_a_decision_without_what_it_needs_is_refused(
 def test_a_decision_on_nothing_is_answered(database: Database) -> None:
     with database.write() as connection, pytest.raises(NotFound, match="no recommendation 5"):
         plans.decide(connection, 5, "approve", **WHO)
+
+
+def test_the_last_approval_of_each_line_is_known_unless_it_was_undone(database: Database) -> None:
+    save_run(database)
+    with database.write() as connection:
+        plans.decide(connection, 1, "approve", **WHO)
+        plans.decide(connection, 2, "approve", **WHO)
+        plans.decide(connection, 2, "undo", **WHO)
+    save_run(database)
+    later = {"decided_by": "Ben", "decided_at": moment("2026-01-06 09:00")}
+    with database.write() as connection:
+        assert plans.last_approvals(connection) == {("tea", "main"): NOW}
+        plans.decide(connection, 3, "approve", **later)
+        assert plans.last_approvals(connection) == {("tea", "main"): later["decided_at"]}
+
+
+def test_edited_lines_are_told_with_the_quantity_that_stood_and_the_words_behind_it(database: Database) -> None:
+    first = save_run(database)
+    with database.write() as connection:
+        plans.decide(connection, 1, "edit", quantity=120.0, reason="full", **WHO)
+        plans.decide(connection, 1, "edit", quantity=100.0, reason="fuller", **WHO)
+        plans.decide(connection, 1, "approve", reason="on PO-1", **WHO)
+        plans.decide(connection, 2, "edit", quantity=9.0, reason="slip", **WHO)
+        plans.decide(connection, 2, "undo", **WHO)
+    second = save_run(database)
+    with database.write() as connection:
+        plans.decide(connection, 3, "approve", **WHO)  # as proposed: nobody edited it
+        plans.decide(connection, 4, "edit", quantity=8.0, reason="more", **WHO)
+        tea, milk = plans.edited_lines(connection)
+        assert [run.id for run in plans.all_runs(connection)] == [first, second]
+    assert (tea.run.id, tea.product, tea.proposed, tea.quantity, tea.edit.reason, tea.order) == (
+        first, "tea", 144.0, 100.0, "fuller", "on PO-1",
+    )  # fmt: skip
+    assert (tea.unit_cost, tea.arithmetic) == (1.5, ARITHMETIC)
+    assert (milk.run.id, milk.warehouse, milk.quantity, milk.order) == (second, "main", 8.0, None)

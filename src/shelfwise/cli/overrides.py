@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from shelfwise.services.override_scores import OverrideScores
 
 SHOWN = ["override", "of", "about", "change", "from", "until", "state", "reason", "by"]
+FORECAST_SHOWN = ["override", "about", "reason", "days", "sold", "with", "without", "value_units", "value"]
+ORDER_SHOWN = [
+    "about", "reason", "first_day", "sold", "with", "without", "lost_with", "lost_without", "left_with", "left_without",
+    "value",
+]  # fmt: skip
 DAY = ["%Y-%m-%d"]
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; the next reader will ask.", show_default=False)]
@@ -177,10 +182,10 @@ def score(
         return 0
     for note in scores.notes:
         say(f"note: {note}")
-    if details:
-        for frame in (scores.forecasts, scores.orders):
+    if details and scores.forecasts.height + scores.orders.height:
+        for frame, columns in ((scores.forecasts, FORECAST_SHOWN), (scores.orders, ORDER_SHOWN)):
             if frame.height:
-                write_frame(frame, to)
+                write_frame(frame, to, shown=columns)
     else:
         write_frame(scores.summary, to, empty="nothing can be scored yet")
     if scores.summary.height:
