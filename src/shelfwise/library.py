@@ -43,7 +43,6 @@ from shelfwise.services import (
     health,
     importing,
     new_products,
-    new_products,
     ordering,
     override_scores,
     overrides,
@@ -637,23 +636,6 @@ class Store:
     def overrides(self, *, every: bool = False) -> pl.DataFrame:
         """Return the overrides that hold or are to come, the newest first; ``every`` with those that are over."""
         return overrides.listed(self.app, every=every)
-
-    def products_like(
-        self,
-        new: str,
-        old: str,
-        *,
-        times: float = 1.0,
-        until: date | None = None,
-        launch: date | None = None,
-        create: bool = False,
-    ) -> Override:
-        """Let a new product copy a similar one's sales, times a multiplier that fades as its own sales come."""
-        return new_products.set_like(self.app, new, old, times=times, until=until, launch=launch, create=create)
-
-    def bundle(self, bundle: str, components: Mapping[str, float]) -> str:
-        """Say what a product that is sold as one is made of, units by component; return its code."""
-        return new_products.set_bundle(self.app, bundle, components)
 
     def products_like(
         self,
