@@ -21,6 +21,7 @@ from shelfwise.domain.errors import ParameterError
 from shelfwise.inventory.exact_choice import MOST_ITEMS, solve_exactly
 from shelfwise.inventory.joint_repair import repaired
 from shelfwise.inventory.lagrangian import (
+    Dual,
     JointProblem,
     PricedItems,
     PricedLimit,
@@ -28,7 +29,7 @@ from shelfwise.inventory.lagrangian import (
     least_rows,
     solve_dual,
 )
-from shelfwise.inventory.order_options import Floats, Integers, Limit, OrderOptions
+from shelfwise.inventory.order_options import Flags, Floats, Integers, Limit, OrderOptions
 
 Mode = Literal["auto", "lagrangian", "exact"]
 
@@ -131,7 +132,8 @@ def choose(
         return _exact_alone(options, limits, problem, gap, deadline, started)
 
     priced = PricedItems(problem)
-    dual = solve_dual(priced, tolerance=min(max(0.001 * gap, 1e-9), 1e-5), deadline=deadline)
+    finest = 1e-7 if problem.minima else 1e-9  # the prices of minima are found to 1e-8
+    dual = solve_dual(priced, tolerance=min(max(0.001 * gap, finest), 1e-5), deadline=deadline)
     plan = repaired(priced, dual, gap=gap, deadline=deadline)
     rows, bound, used_mode = priced.rows(plan.option), dual.point.value, "lagrangian"
     minimum_prices = np.where(plan.on, dual.point.minimum_price, 0.0)
@@ -139,7 +141,7 @@ def choose(
     if mode == "auto" and reached - bound > gap * max(abs(_cost(options, rows)), 1e-12) and len(free) <= MOST_ITEMS:
         left = deadline - time.monotonic()
         if left > 0:
-            possible = _possible(priced, dual.prices, bound, reached)
+            possible = _possible(priced, dual, reached)
             exact = solve_exactly(problem, gap=gap, time_limit=left, possible=possible, start=rows)
             bound = max(bound, min(exact.bound, reached))
             if exact.rows is not None and _objective(problem, exact.rows) < reached:
@@ -236,20 +238,36 @@ def _objective(problem: JointProblem, rows: Integers) -> float:
     return float(problem.cost[rows].sum()) + problem.penalty(problem.used(rows))
 
 
-def _possible(
-    priced: PricedItems, prices: Floats, bound: float, reached: float
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return [C] False for options whose charge alone lifts the bound above a plan in hand: reduced-cost fixing."""
-    problem = priced.problem
+def _possible(priced: PricedItems, dual: Dual, reached: float) -> Flags:
+    """Return [C] False for options whose charge alone lifts the bound above a plan in hand: reduced-cost fixing.
+
+    Of a supplier that orders at the prices, the bound with an option forced is at least that of keeping the minimum
+    with it forced; of one that does not, nothing is left out.
+    """
+    problem, point = priced.problem, dual.point
     possible = np.zeros(len(problem.cost), dtype=bool)
     possible[priced.rows(np.zeros(len(priced.items), dtype=np.int64))] = True
     possible[priced.first] = False
-    room = reached - bound + 1e-9 * max(1.0, abs(reached))
-    charges = priced.charges(prices)
+    room = np.full(len(priced.items), reached - point.value + 1e-9 * max(1.0, abs(reached)))
+    charges = priced.charges(dual.prices, point.minimum_price)
+    kept = ~np.append(point.on, True)[priced.bundle]  # [n] every option
+    if len(priced.least):
+        least = np.concatenate([priced.charged(chunk, charges).min(axis=0) for chunk in priced.chunks])
+        with_minimum = priced.bundle_sums(least) + point.minimum_price * priced.least
+        nothing = priced.charges(dual.prices)
+        zero = priced.bundle_sums(np.concatenate([priced.charged(chunk, nothing)[0] for chunk in priced.chunks]))
+        # The bound counted zero - lead for the supplier; what its last price proves may be a little less.
+        room += np.append(np.where(point.on, np.maximum(zero - point.lead - with_minimum, 0.0), 0.0), 0.0)[
+            priced.bundle
+        ]
+        off_too = np.append(point.lead, np.inf)[priced.bundle] <= room  # nothing at all may be best: option 0 stays
+    else:
+        off_too = np.zeros(len(priced.items), dtype=bool)
     for chunk in priced.chunks:
+        part = slice(chunk.start, chunk.stop)
         charged = priced.charged(chunk, charges)
-        near = charged - charged.min(axis=0) <= room
-        near |= priced.bundle[chunk.start : chunk.stop] >= 0  # either-or: no such argument
+        near = (charged - charged.min(axis=0) <= room[part]) | kept[part]
+        near[0] |= off_too[part]
         option, item = np.nonzero(near)
         possible[priced.first[chunk.start + item] + option] = True
     return possible

@@ -16,12 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfwise.inventory.lagrangian import Dual, Layer, Point, PricedItems
+from shelfwise.inventory.lagrangian import Dual, Layer, Point, PricedItems, solve_dual
 from shelfwise.inventory.order_options import Floats, Integers
 
 CANDIDATES: Final = 100_000
 MOST_WALKED: Final = 60_000
 PAIRED: Final = 200
+MOST_SWITCHED: Final = 30
 TOLERANCE: Final = 1e-9
 """Of a limit's right side: what a sum of floats may be over it."""
 
@@ -302,27 +303,29 @@ class Repair:
 def repaired(priced: PricedItems, dual: Dual, *, gap: float, deadline: float) -> Repair:
     """Return a plan that keeps every limit that must be kept, near the bound of ``dual``."""
     force = np.zeros(len(priced.least), dtype=np.int8)
-    plan = _plan(priced, dual, dual.point, gap, deadline)
+    plan = _plan(priced, dual, dual.prices, dual.point, gap, deadline)
+    nothing = Repair(priced, dual.prices, dual.point, most_moves=0)
+    nothing.set_options(np.zeros(len(priced.items), dtype=np.int64))
     turned = 1
     while not plan.kept and plan.on.any():  # the minima do not fit together: drop those that gain least
         on = np.flatnonzero(plan.on)
         force[on[np.argsort(dual.point.lead[on], kind="stable")[:turned]]] = -1
         turned *= 2
-        plan = _plan(priced, dual, priced.answer(dual.prices, force), gap, deadline)
+        plan = _forced(priced, dual, force, nothing.objective, gap, deadline)
     if not plan.kept:
         plan.set_options(np.zeros(len(priced.items), dtype=np.int64))
         plan.fill()
-    return _switched(priced, dual, plan, force, gap, deadline)
+    return _switched(priced, dual, plan, gap, deadline)
 
 
 def _enough(dual: Dual, gap: float) -> float:
     return dual.point.value + gap * abs(dual.point.value)
 
 
-def _plan(priced: PricedItems, dual: Dual, point: Point, gap: float, deadline: float) -> Repair:
-    plan = Repair(priced, dual.prices, point)
+def _plan(priced: PricedItems, dual: Dual, prices: Floats, point: Point, gap: float, deadline: float) -> Repair:
+    plan = Repair(priced, prices, point)
     if not plan.keep_limits() and len(plan.moves.item) < sum(chunk.cost.size for chunk in priced.chunks):
-        plan = Repair(priced, dual.prices, point, most_moves=20 * CANDIDATES)
+        plan = Repair(priced, prices, point, most_moves=20 * CANDIDATES)
         plan.keep_limits()
     if plan.kept:
         plan.fill()
@@ -330,18 +333,24 @@ def _plan(priced: PricedItems, dual: Dual, point: Point, gap: float, deadline: f
     return plan
 
 
-def _switched(
-    priced: PricedItems, dual: Dual, plan: Repair, force: NDArray[np.int8], gap: float, deadline: float
+def _forced(
+    priced: PricedItems, dual: Dual, force: NDArray[np.int8], enough: float, gap: float, deadline: float
 ) -> Repair:  # fmt: skip
+    """Plan with suppliers forced on or off, at prices found for that; a plan above ``enough`` is of no use."""
+    found = solve_dual(priced, tolerance=max(0.01 * gap, 1e-6), deadline=deadline, force=force, enough=enough)
+    return _plan(priced, dual, found.prices, found.point, gap, deadline)
+
+
+def _switched(priced: PricedItems, dual: Dual, plan: Repair, gap: float, deadline: float) -> Repair:
     """Try suppliers the other way round, nothing instead of the minimum and back, those nearest to either first."""
     lead = np.abs(dual.point.lead)
-    for supplier in np.argsort(lead, kind="stable")[:30]:
+    for supplier in np.argsort(lead, kind="stable")[:MOST_SWITCHED]:
         hopeless = lead[supplier] >= plan.objective - dual.point.value  # the bound with it switched is no less
         if plan.objective <= _enough(dual, gap) or hopeless or time.monotonic() > deadline:
             break
         other = np.where(plan.on, 1, -1).astype(np.int8)
         other[supplier] = -other[supplier]
-        tried = _plan(priced, dual, priced.answer(dual.prices, other), gap, deadline)
+        tried = _forced(priced, dual, other, plan.objective, gap, deadline)
         if tried.kept and tried.objective < plan.objective:
             plan = tried
     return plan

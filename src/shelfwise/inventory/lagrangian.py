@@ -26,7 +26,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfwise.domain.errors import ModelError
 from shelfwise.inventory.order_options import Flags, Floats, Integers
 
 CHUNK_OPTIONS: Final = 2**17
@@ -174,12 +173,13 @@ class _Stand:
 class _Kept:
     """Choices that keep the suppliers' minima.
 
-    ``option`` [n] is the choice, ``weight`` [n] of it and the rest of ``other`` [n] the mix that makes the cut;
+    ``option`` [n] is the choice, ``weight`` [n] of ``high`` [n] and the rest of ``low`` [n] the mix that makes the cut;
     ``on``, ``lead`` and ``price`` [B] as in `Point`; ``unproven`` money by which the mix is above the bound.
     """
 
     option: NDArray[np.int64]
-    other: NDArray[np.int64]
+    high: NDArray[np.int64]
+    low: NDArray[np.int64]
     weight: Floats
     on: Flags
     lead: Floats
@@ -303,8 +303,8 @@ class PricedItems:
         if n_minima:
             kept = self._keep_minima(charges, option, cost, use, force)
             option, on, lead, minimum_price, unproven = kept.option, kept.on, kept.lead, kept.price, kept.unproven
-            cost, use = self.gather(option)
-            other_cost, other_use = self.gather(kept.other)
+            cost, use = self.gather(kept.high)
+            other_cost, other_use = self.gather(kept.low)
             cost = kept.weight * cost + (1 - kept.weight) * other_cost
             use = [kept.weight * a + (1 - kept.weight) * b for a, b in zip(use, other_use, strict=True)]
         cut_cost, cut_use = self.sums(cost, use)
@@ -360,16 +360,32 @@ class PricedItems:
         lead = zero - with_minimum
         on = lead > 0
         mixed &= on
+        plain = self._just_enough(charges, minimum_price, mixed, high)
         is_on, is_mixed = np.append(on, True)[self.bundle], np.append(mixed, False)[self.bundle]  # no minimum: on
         return _Kept(
-            option=np.where(is_on, np.where(is_mixed, high.option, option), 0),
-            other=np.where(is_on, np.where(is_mixed, low.option, option), 0),
+            option=np.where(is_on, np.where(is_mixed, plain.option, option), 0),
+            high=np.where(is_on, np.where(is_mixed, high.option, option), 0),
+            low=np.where(is_on, np.where(is_mixed, low.option, option), 0),
             weight=np.append(np.where(mixed, share, 1.0), 1.0)[self.bundle],
             on=on,
             lead=lead,
             price=np.where(mixed, minimum_price, 0.0),
             unproven=float((np.minimum(zero, with_minimum) - np.minimum(zero, proven)).clip(0.0).sum()),
         )
+
+    def _just_enough(self, charges: list[Floats | None], price: Floats, mixed: Flags, high: _Stand) -> _Stand:
+        """Return choices that spend the minimum, not the largest spend there is, where the search met no other."""
+        plain = _Stand(high.option.copy(), high.spend.copy(), high.pays.copy())
+        largest = self.bundle_sums(self.ends[1][2][0])
+        left = mixed & (high.spend >= largest)
+        for step in (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0):
+            if not left.any():
+                break
+            trial = self._trial(charges, price * (1 + step), left)
+            found = left & (trial.spend >= self.least * (1 - 1e-12))
+            plain.take(trial, found, self.bundle)
+            left &= ~found
+        return plain
 
     def _minimum_prices(
         self, charges: list[Floats | None], zero: Floats, mixed: Flags, low: _Stand, high: _Stand
@@ -570,7 +586,7 @@ class _Master:
             np.concatenate(indices).astype(np.int32), np.concatenate(values),
         )  # fmt: skip
 
-    def lowest(self, value: float, weight: Floats, cap: Floats) -> Floats:
+    def lowest(self, value: float, weight: Floats, cap: Floats) -> tuple[float, Floats]:
         """Return the prices of least weighted sum at which the cuts allow a bound of ``value``."""
         import highspy
 
@@ -580,10 +596,10 @@ class _Master:
         row = self.solver.getNumRow()
         self.solver.addRow(value, highspy.kHighsInf, n_columns, columns, bound)
         self.solver.changeColsCost(n_columns, columns, np.append(weight, np.zeros(self.n_groups)))
-        _, prices = self.solve(np.zeros(self.n_limits), cap)
+        found = self.solve(np.zeros(self.n_limits), cap)
         self.solver.changeColsCost(n_columns, columns, -bound)
         self.solver.deleteRows(1, np.array([row], dtype=np.int32))
-        return prices
+        return found
 
     def solve(self, low: Floats, high: Floats) -> tuple[float, Floats]:
         """Return the highest bound the cuts allow with prices between ``low`` and ``high``, and where."""
@@ -593,37 +609,55 @@ class _Master:
             self.solver.changeColBounds(number, float(least), float(largest))
         self.solver.run()
         if self.solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise ModelError(
-                f"the prices of the limits were not found: HiGHS says {self.solver.getModelStatus()}; "
-                "check that costs and limits are in sensible units"
-            )
+            return -np.inf, low  # numbers beyond what HiGHS can tell apart: the bound found so far stands
         solution = np.array(self.solver.getSolution().col_value)
         return -float(self.solver.getInfo().objective_function_value), np.clip(solution[: self.n_limits], low, high)
 
 
-def solve_dual(priced: PricedItems, *, tolerance: float, deadline: float) -> Dual:
-    """Raise the bound until the cuts show that ``tolerance`` (a fraction of it) is all that is left."""
+def solve_dual(
+    priced: PricedItems,
+    *,
+    tolerance: float,
+    deadline: float,
+    force: NDArray[np.int8] | None = None,
+    enough: float = np.inf,
+) -> Dual:
+    """Raise the bound until the cuts show that ``tolerance`` (a fraction of it) is all that is left.
+
+    With ``force`` [B] as in `PricedItems.answer` it is a bound for such choices only; there may be none, so the search
+    ends at a bound of ``enough``.
+    """
     prices = np.zeros(len(priced.most))
     if not len(prices):
         return Dual(prices, prices, priced.answer(prices), 1)
     scale = _scale(priced)
     reach = 2.0 * scale
     if len(priced.items) > 3 * SAMPLE_ITEMS:
-        prices = solve_dual(_sample(priced), tolerance=max(tolerance, 1e-6), deadline=deadline).prices
+        few = solve_dual(_sample(priced), tolerance=max(tolerance, 1e-6), deadline=deadline)
+        prices = few.prices
         reach = 0.05 * prices + 0.02 * scale
     master = _Master(len(prices), priced.n_groups + 1, priced.most)
-    dual = _raised(priced, master, prices, reach, tolerance, deadline)
+    dual = _raised(priced, master, prices, reach, tolerance, deadline, force, enough)
+    if force is not None:
+        return dual
     return _lowered(priced, master, dual, 1.0 / np.maximum(scale, 1e-300), tolerance, deadline)
 
 
 def _raised(
-    priced: PricedItems, master: _Master, prices: Floats, reach: Floats, tolerance: float, deadline: float
+    priced: PricedItems,
+    master: _Master,
+    prices: Floats,
+    reach: Floats,
+    tolerance: float,
+    deadline: float,
+    force: NDArray[np.int8] | None,
+    enough: float,
 ) -> Dual:  # fmt: skip
     """Look for the highest bound in a box of ``reach`` [K] around the best prices so far, sized as it goes."""
-    best = priced.answer(prices)
+    best = priced.answer(prices, force)
     master.add(best)
     rounds = 1
-    while rounds < MOST_ROUNDS and time.monotonic() < deadline:
+    while rounds < MOST_ROUNDS and best.value < enough and time.monotonic() < deadline:
         low, high = np.maximum(prices - reach, 0.0), np.minimum(prices + reach, priced.cap)
         highest, trial = master.solve(low, high)
         promised = highest - best.value
@@ -631,7 +665,7 @@ def _raised(
         edge = ((trial <= low) & (low > 0)) | ((trial >= high) & (high < priced.cap))
         if promised <= 0.01 * small or (promised <= small and not edge.any()):
             break
-        point = priced.answer(trial)
+        point = priced.answer(trial, force)
         rounds += 1
         master.add(point)
         gained = point.value - best.value
@@ -650,8 +684,8 @@ def _lowered(
     """Look for smaller prices of the same bound: a limit that has room to spare, or that nobody can use, costs 0."""
     slack = 0.2 * tolerance * abs(dual.point.value)
     for turn in range(MOST_LOWERINGS):
-        trial = master.lowest(dual.point.value - slack, weight, priced.cap)
-        if np.all(trial >= dual.prices * (1 - 1e-6)) or time.monotonic() > deadline:
+        highest, trial = master.lowest(dual.point.value - slack, weight, priced.cap)
+        if not np.isfinite(highest) or np.all(trial >= dual.prices * (1 - 1e-6)) or time.monotonic() > deadline:
             break
         point = priced.answer(trial)
         master.add(point)
