@@ -3,7 +3,8 @@
 Real demand, replayed: in each round every policy sees the history until then, its own stock and what it has on order,
 and orders; the demand that came is then served or lost. Lead time 2 periods, an order every period, 0.2 a period for
 each unit left and 1.0 for each unit asked for in vain. Costs count from the first period that an order can reach. All
-policies open with the stock that the moving average would have left, unless ``--opening`` names another policy.
+policies open with the stock that the textbook base stock (normal demand, mean and standard deviation of the last 26
+periods) would have left on the shelf and on its way, unless ``--opening`` names another policy.
 
 ``ours`` is what the library does by default: ``shelfwise.forecast``, then ``shelfwise.optimise``. The tables give the
 cost over that of the moving average and over each other policy with its standard error and 90 % range, resampled over

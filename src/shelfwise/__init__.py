@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         OrderPlan,
         Replay,
         Store,
+        TunedOrders,
         Tuning,
         backtest,
         explain,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         optimise,
         plan_orders,
         replay,
+        tune_orders,
     )
 
 __version__ = "0.1.0"
@@ -37,6 +39,7 @@ __all__ = [
     "Replay",
     "ShelfwiseError",
     "Store",
+    "TunedOrders",
     "Tuning",
     "__version__",
     "backtest",
@@ -46,6 +49,7 @@ __all__ = [
     "optimise",
     "plan_orders",
     "replay",
+    "tune_orders",
 ]
 
 _HOME: Final = {
@@ -56,6 +60,7 @@ _HOME: Final = {
     "Replay": "shelfwise.library",
     "ShelfwiseError": "shelfwise.domain.errors",
     "Store": "shelfwise.library",
+    "TunedOrders": "shelfwise.library",
     "Tuning": "shelfwise.library",
     "backtest": "shelfwise.library",
     "explain": "shelfwise.library",
@@ -64,6 +69,7 @@ _HOME: Final = {
     "optimise": "shelfwise.library",
     "plan_orders": "shelfwise.library",
     "replay": "shelfwise.library",
+    "tune_orders": "shelfwise.library",
 }
 
 

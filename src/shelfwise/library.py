@@ -43,6 +43,7 @@ from shelfwise.services import (
     health,
     importing,
     new_products,
+    order_tuning,
     ordering,
     override_scores,
     overrides,

@@ -1,27 +1,31 @@
-"""Replays: order policies scored on past periods of a panel, with one forecast a round that all of them share.
+"""Replays: order policies scored on past periods, of a panel or the store, with one forecast a round for all of them.
 
 Letters: N series, T periods replayed, K rounds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from shelfwise.app import App
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.tables import to_polars
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.inventory.cost_table import Tuning
-from shelfwise.inventory.replay import OrderRule, ReplayTerms, Round, Situation, Stock, replay_ledger
-from shelfwise.inventory.replay_rules import RULES, Optimised, moving_average
+from shelfwise.inventory.proposal import ProposalRules
+from shelfwise.inventory.replay import OrderRule, ReplayTerms, Round, Situation, Stock, checked_orders, replay_ledger
+from shelfwise.inventory.replay_rules import RULES, WINDOW, Optimised, ServiceLevelRule, normal_base_stock
 from shelfwise.inventory.replay_scores import Replay
+from shelfwise.services import demand, supply
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -31,7 +35,7 @@ Policies = Sequence[str | OrderRule] | Mapping[str, str | OrderRule]
 BEYOND_PROTECTION: Final = 5
 """Periods forecast beyond lead and review time, so that a policy can see what becomes of what is left."""
 WARM_UP: Final = 13
-"""Periods for which the moving average has run the shop before a replay opens."""
+"""Periods for which the opening policy has run the shop before a replay opens, lead time not counted."""
 TERMS: Final = (
     "lead_time_periods", "holding_cost", "shortage_cost", "order_cost", "unit_value", "pack", "moq",
 )  # fmt: skip
@@ -162,7 +166,7 @@ def world(
         for all.
     opening
         Stock before the first decision: a `Stock`, a frame with ``unique_id, on_hand``, or a policy that needs no
-        forecast and has run the shop for `WARM_UP` periods; None takes the moving average for that.
+        forecast and has run the shop for `WARM_UP` periods; None takes the textbook base stock for that.
     horizon
         Periods each round forecasts.
     forecaster
@@ -212,7 +216,7 @@ def world(
     if unknown:
         notes.append(
             f"{unknown:,} of {int(counted.sum()):,} periods are left out of the costs: demand is not known where a "
-            "stockout may have hidden it"
+            "stockout may have hidden it or nothing was recorded, as on closed days"
         )
     made = tuple(
         Round(number, panel.until(first + number * review_periods), horizon, forecaster) for number in range(rounds)
@@ -279,10 +283,10 @@ def _opening(past: Panel, terms: ReplayTerms, opening: Any, notes: list[str]) ->
             raise DataError(f"opening has no on_hand for {missing[0]} and {len(missing) - 1} more; give every series")
         return Stock(np.maximum(own["on_hand"].to_numpy(), 0.0), pipeline)
     notes.append(
-        "the stock at the beginning is what ordering up to the 13-week seasonal moving average of the demand of lead "
-        "time, review time and one period more would have left, the same for every policy"
+        f"the stock at the beginning is what the textbook base stock (normal demand, mean and deviation of the last "
+        f"{2 * WINDOW} periods) would have left after {WARM_UP} periods, the same for every policy"
     )
-    return _warmed_up(past, terms, moving_average)
+    return _warmed_up(past, terms, normal_base_stock)
 
 
 def _warmed_up(past: Panel, terms: ReplayTerms, rule: OrderRule) -> Stock:
@@ -308,7 +312,7 @@ def _warmed_up(past: Panel, terms: ReplayTerms, rule: OrderRule) -> Stock:
     demand = np.zeros((past.n_series, span))
     demand[:, :periods] = np.nan_to_num(np.asarray(past.window(periods), dtype=np.float64))
     ledger = replay_ledger(
-        rule, before, demand, np.ones(demand.shape, dtype=np.bool_), _filled(before[0], empty, terms), terms
+        rule, before, demand, np.ones(demand.shape, dtype=np.bool_), _filled(rule, before[0], empty, terms), terms
     )
     pipeline = np.zeros((past.n_series, terms.longest_lead + 1))
     for period in range(max(0, periods - terms.longest_lead), periods):
@@ -318,6 +322,105 @@ def _warmed_up(past: Panel, terms: ReplayTerms, rule: OrderRule) -> Stock:
     return Stock(ledger.left[:, periods - 1], pipeline)
 
 
-def _filled(first: Round, empty: Stock, terms: ReplayTerms) -> Stock:
-    """Return a shelf with the level of the moving average on it and nothing on its way."""
-    return Stock(np.round(moving_average(Situation(first, empty, terms))), empty.pipeline)
+def _filled(rule: OrderRule, first: Round, empty: Stock, terms: ReplayTerms) -> Stock:
+    """Return a shelf that holds what the policy would order for an empty one, and nothing on its way."""
+    level = checked_orders(rule(Situation(first, empty, terms)), terms.n_series)
+    return Stock(np.ceil(level - 1e-9), empty.pipeline)
+
+
+# ---------------------------------------------------------------------- the shop's own store
+
+
+ASSUMED_COST_SHARE: Final = 0.6
+"""Unit cost over price, where only one of them is known."""
+HOLDING_SHARE: Final = 0.25
+"""Holding cost a year over unit cost."""
+BY_DEFAULT: Final = ("today", "min_max", "base_stock", "optimise")
+"""What the command line compares: the rule of the order proposal, two textbook rules, and ours."""
+
+
+def of_shop(
+    app: App,
+    *,
+    policies: Sequence[str] = BY_DEFAULT,
+    rounds: int = 8,
+    model: str | None = None,
+    products: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Replay:
+    """Replay policies on the store's own past, in its own money, a decision every review time of the settings.
+
+    The lead time of a line is its supplier's mean in whole days. A unit short costs its margin, price less cost, a
+    unit on the shelf a quarter of its cost a year. Where only one of price and cost is known the cost is taken as 0.6
+    of the price; where neither is, the cost as 1.
+
+    Parameters
+    ----------
+    policies
+        Names; the first is the one the others are compared with.
+    rounds
+        Decisions.
+    model
+        Forecasting model; None takes the setting.
+    products
+        Codes or names; None takes all live ones.
+
+    Raises
+    ------
+    DataError
+        The store has no sales, or too short a history.
+    """
+    settings = app.settings
+    known = demand.load(app)
+    shown = known.live(settings.live_days) if products is None else known.only(products)
+    rules = ProposalRules(
+        service_level=settings.service_level,
+        service_kind=settings.service_kind,
+        lead_time_days=settings.default_lead_time_days,
+        review_days=settings.review_days,
+    )
+    stated = supply.planning_items(shown.panel.series, supply.load(app), shown.planning_day, rules)
+    items, notes = _in_money(stated, rules)
+    review = max(1, math.ceil(settings.review_days - 1e-9))
+    longest = math.ceil(float(items["lead_time_periods"].max() or 0.0))  # type: ignore[arg-type]
+    laid = world(
+        shown.panel,
+        rounds=rounds,
+        review_periods=review,
+        items=items,
+        horizon=longest + review + max(BEYOND_PROTECTION, 2 * review),
+        forecaster=forecaster(settings.model if model is None else model, settings.n_paths, settings.seed),
+    )
+    today = ServiceLevelRule(rules.service_level, rules.service_kind)
+    laid = replace(laid, notes=(*laid.notes, *notes))
+    return laid.run(named(policies, {"today": today}), seed=settings.seed, progress=progress)
+
+
+def _in_money(stated: pl.DataFrame, rules: ProposalRules) -> tuple[pl.DataFrame, list[str]]:
+    """Return the items of a replay, and what was assumed about them."""
+    price, cost = pl.col("price"), pl.col("unit_cost")
+    counts = stated.select(
+        no_cost=(cost.is_null() & price.is_not_null()).sum(),
+        nothing=(cost.is_null() & price.is_null()).sum(),
+        no_lead=pl.col("lead_time_periods").is_null().sum(),
+        no_margin=(price <= cost).fill_null(value=False).sum(),
+    ).row(0, named=True)
+    filled = stated.with_columns(unit_cost=pl.coalesce(cost, price * ASSUMED_COST_SHARE, pl.lit(1.0)))
+    margin = pl.coalesce(price, cost / ASSUMED_COST_SHARE) - cost
+    usual = cost * (1 / ASSUMED_COST_SHARE - 1)
+    items = filled.with_columns(shortage_cost=pl.when(margin > 0).then(margin).otherwise(usual)).select(
+        "unique_id",
+        lead_time_periods=pl.col("lead_time_periods").fill_null(rules.lead_time_days).ceil(),
+        holding_cost=cost * HOLDING_SHARE / 365.25,
+        shortage_cost=pl.max_horizontal("shortage_cost", pl.lit(1e-9)),
+        unit_value=cost,
+        pack=pl.col("pack_size").fill_null(1.0),
+        moq=pl.col("minimum_order_quantity").fill_null(0.0),
+    )
+    said = {
+        "no_cost": f"lines have no cost: assumed {ASSUMED_COST_SHARE:g} of the price",
+        "nothing": "lines have neither price nor cost: assumed a cost of 1",
+        "no_lead": f"lines have no lead time: assumed {rules.lead_time_days:g} days",
+        "no_margin": "lines are sold at or below cost: a unit short counts as two thirds of its cost",
+    }
+    return items, [f"{counts[key]:,} {text}" for key, text in said.items() if counts[key]]
