@@ -28,7 +28,8 @@ from shelfwise.inventory.order_terms import checked_frame
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_SIZES: Final = 12  # quantities of one pair that are valued at once; then as many between the neighbours of the best
+_SIZES: Final = 10  # quantities of one pair that are valued at once; then as many between the neighbours of the best
+_NEARLY: Final = 0.8  # of the most that a pair of the product saves: less is not looked at more finely
 _MOST_ROUNDS: Final = 40  # moves of one product at most
 _STOCKS_AT_ONCE: Final = 4_000
 
@@ -260,15 +261,24 @@ class _Moving:
                 np.maximum(low[wide], quantity[wide] - spacing),
                 np.minimum(high[wide], quantity[wide] + spacing),
             )
-            wide = wide[span > _SIZES - 1]
+            wide = wide[(span > _SIZES - 1) & self._promising(pairs, saving)[wide]]
         return quantity, saving
+
+    def _promising(self, pairs: _Pairs, saving: Floats) -> NDArray[np.bool_]:
+        """Return [pairs] which of them save nearly as much as the best of their product, and not nothing."""
+        most = np.full(int(pairs.product.max(initial=-1)) + 1, -np.inf)
+        np.maximum.at(most, pairs.product, saving)
+        return (saving > 0) & (saving >= _NEARLY * most[pairs.product])
 
     def _savings(self, pairs: _Pairs, grid: Floats) -> Floats:
         """Return [pairs, sizes] what moving so many units of each pair saves."""
         sizes = grid.shape[1]
         giver, taker = np.repeat(pairs.giver, sizes), np.repeat(pairs.taker, sizes)
         units = grid.ravel()
-        without = self._valued(giver, self.on_hand[giver] - units, self.due[giver])
+        left = np.stack([giver, self.on_hand[giver] - units], axis=1)
+        stocks, place = np.unique(left, axis=0, return_inverse=True)  # several lanes may lead from one giver
+        items = stocks[:, 0].astype(np.int64)
+        without = self._valued(items, stocks[:, 1], self.due[items])[place.ravel()]
         due = self.due[taker]
         due[np.arange(len(units)), np.repeat(pairs.arrives, sizes) - 1] += units
         having = self._valued(taker, self.on_hand[taker], due)
