@@ -264,14 +264,20 @@ class _Search:
             )
         self.allowed = np.maximum(self.allowed, used)
         for item, pricer in enumerate(self.pricers):
-            pricer.tighten(self._payable(item, pricer, self.allowed))
+            pricer.tighten(self._affordable(item, pricer, self.allowed))
 
-    def _payable(self, item: int, pricer: PlanPricer, left: Floats) -> Integers:
-        """Return the packs [n] of an item that what is ``left`` [R] of the budgets pays for in each order period."""
-        mine = np.array([row.kind == "budget" and bool(row.members[item]) for row in self.rows], dtype=bool)
+    def _affordable(self, item: int, pricer: PlanPricer, left: Floats) -> Integers:
+        """Return the packs [n] of an item that each order may have at most, by what is ``left`` [R] of the limits.
+
+        An order alone has to be paid for when it is placed, and to find room when it is on the shelf.
+        """
+        mine = np.array([bool(row.members[item]) for row in self.rows], dtype=bool)
         money = np.where(self.spends[mine] > 0, left[mine, None], np.inf).min(axis=0, initial=np.inf)  # [T]
-        packs = money[pricer.periods - 1] / max(self.terms.unit_cost[item] * pricer.pack, 1e-12)
-        return np.asarray(np.floor(np.minimum(packs, pricer.most) + 1e-9), dtype=np.int64)
+        room = np.where(self.opens[mine] > 0, left[mine, None], np.inf).min(axis=0, initial=np.inf)  # [H]
+        price, volume = self.terms.unit_cost[item] * pricer.pack, self.terms.volume[item] * pricer.pack
+        packs = np.minimum(money[pricer.periods - 1] / max(price, 1e-12), pricer.most)
+        packs = np.minimum(packs, np.append(room, np.inf)[pricer.arrives] / max(volume, 1e-12))
+        return np.asarray(np.floor(packs + 1e-9), dtype=np.int64)
 
     def _add(self, item: int, pricer: PlanPricer, packs: Integers) -> int:
         """Add the plans ``packs`` [C, n] of an item that are not there yet; return how many."""
@@ -431,7 +437,7 @@ class _Search:
     def _cheapest_within(self, item: int, pricer: PlanPricer, left: Floats) -> int | None:
         """Return the cheapest plan found that uses at most ``left`` [R]; budgets bound orders, space has its price."""
         _, opening = self._prices_of(item, self.duals)
-        found = pricer.cheapest(0.0, opening, self._payable(item, pricer, left))
+        found = pricer.cheapest(0.0, opening, self._affordable(item, pricer, left))
         tried = np.concatenate([found.near[:_NEAR], pricer.beside(found.near[:1])])
         self._add(item, pricer, tried)
         plans = (self.plans.known[item, row.tobytes()] for row in tried)

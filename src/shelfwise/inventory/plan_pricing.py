@@ -138,8 +138,10 @@ class PlanPricer:
             most = np.minimum(most, int(np.floor(self.largest_quantity / self.pack + 1e-9)))
         if np.any(most < least):  # no quantity is allowed at all
             self.periods, n, most = self.periods[:0], 0, most[:0]
-            self._share, self._by = self._share[:0], self._by[:0]
+            self._share, self._by, arrival = self._share[:0], self._by[:0], arrival[:0]
         self.least, self.most = least, most  # packs of an order; the last [n]
+        # [n] period (from 0) an order is on the shelf from, where that is the same on all paths; else the horizon
+        self.arrives = np.where(arrival.min(axis=1) == arrival.max(axis=1), arrival.min(axis=1), horizon)
         self._patterns = _patterns(n)
         self._start = self._patterns.member * least  # [U, n] packs: where the last search ended
 
