@@ -67,7 +67,7 @@ class Twin:
         each = t["order_cost"] / self.lot + h * max(self.lot + self.unit - self.mean, 0) / (2 * safe)
         self.off = self.tuning.follow_on == "none"
         self.never = self.mean <= 1e-9 or self.off or (self.tuning.unmet == "lost" and each >= p)
-        wait = sum(self.lead) / self.n if self.tuning.unmet == "lost" else 0
+        wait = sum(self.lead) / self.n / 2 if self.tuning.unmet == "lost" else 0
         ratio = p / max(p + h * (r + wait), 1e-12)
         self.levels = []
         for look in range(1, self.k + 2):

@@ -23,11 +23,11 @@ with Q the lot (pack, minimum or economic order quantity, the largest), h and p 
 the order cost; at most `LONGEST_HELD` periods of holding are charged for a unit. It is the relative value of a cyclic
 stock, the function whose minimum over Q is the economic order quantity (Zipkin, Foundations of Inventory Management,
 sections 3.2 and 9.4). The follow-on level covers the demand of its own protection time with probability
-``p / (p + h (R + L))``: less than the critical ratio ``p / (p + h R)`` of backorders, because what is lost while
-waiting need not be bought any more (a lost-sales system costs between those of backorders at p and at p / (L + 1);
-Janakiraman, Seshadri and Shanthikumar 2007, Operations Research 55). Where even a whole lot costs more to order and to
-hold than the sales it would save, the follow-on rule orders nothing, and each unit left is worth the lost sale it will
-save one day.
+``p / (p + h (R + L / 2))``: less than the critical ratio ``p / (p + h R)`` of backorders, because what is lost while
+waiting need not be bought any more. A lost-sales system costs between those of backorders at p and at p / (L + 1)
+(Janakiraman, Seshadri and Shanthikumar 2007, Operations Research 55); half of L is the middle. Where even a whole lot
+costs more to order and to hold than the sales it would save, the follow-on rule orders nothing, and each unit left is
+worth the lost sale it will save one day.
 
 Inner loops are float32 in blocks that stay in the cache (whole units below 16 million are exact), sums float64. The
 results depend on neither blocks, chunks nor threads. The file is long because table, lattice and walk share one layout.
@@ -549,7 +549,7 @@ def _follow_on_rule(group: _Group, tuning: Tuning) -> tuple[_Rule, Floats, Singl
     never = (mean <= 1e-9) | off
     if tuning.unmet == "lost":  # what waits must be bought one day, whatever it costs; what is lost need not
         never |= per_unit >= shortage
-    waiting = group.lead.mean(axis=1) if tuning.unmet == "lost" else 0.0
+    waiting = group.lead.mean(axis=1) / 2 if tuning.unmet == "lost" else 0.0
     ratio = shortage / np.maximum(shortage + holding * (review + waiting), 1e-12)
     levels = np.empty((looks, len(mean)), dtype=np.float32)
     for look in range(looks):
