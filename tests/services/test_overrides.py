@@ -8,6 +8,7 @@ import pytest
 from tests.services.worlds import count, sales
 
 from shelfwise.domain.errors import ConflictError, DataError, NotFound, ParameterError
+from shelfwise.library import Store
 from shelfwise.services import decisions, explaining, history, overrides, planning, predictions
 from shelfwise.services.adjusting import Change
 from shelfwise.services.planning import make_plan
@@ -195,3 +196,17 @@ def test_an_empty_store_has_no_overrides_and_takes_none(quick) -> None:
     assert overrides.listed(quick).height == 0
     with pytest.raises(DataError, match="no sales yet"):
         overrides.set_forecast(quick, "shop", MORE, until=FIRST, reason="r")
+
+
+def test_a_notebook_sets_lists_reverts_and_scores_overrides(filled) -> None:
+    store = Store(filled)
+    made = store.override_forecast("tea", "+50%", until=FIRST + 9 * DAY, reason="fair")
+    capped = store.override_order("tea", 6.0, rule="at most", reason="shelf is full")
+    assert store.overrides()["override"].to_list() == [capped.id, made.id]
+    assert line(store.plan())["quantity"] == 6.0
+    store.revert_override(made.id)
+    assert store.overrides(every=True)["state"].to_list() == ["holds", "reverted"]
+    assert store.override_scores().summary["scored"].to_list() == [0, 0]
+    store.products_like("chai", "tea", times=0.5, create=True)
+    store.bundle("mug", {"tea": 2.0})
+    assert store.plan(save=False).lines["unique_id"].to_list() == ["chai@main", "tea@main"]
