@@ -269,6 +269,7 @@ def test_tuning_moves_the_orders(paths: np.ndarray) -> None:
         ({"shortage_cost": [None] * 6, "price": [0.5] * 6}, "would cost nothing"),
         ({"lead_time_periods": [0] * 6, "lead_time_sd_periods": [1] * 6}, "lead time of 0 periods that varies"),
         ({"colour": ["red"] * 6}, "no column"),
+        ({"pack": [float("inf")] * 6}, "above zero"),
     ],
 )
 def test_items_that_cannot_be_used_are_refused(paths: np.ndarray, change: dict[str, Any], text: str) -> None:
@@ -317,6 +318,19 @@ def test_items_and_forecast_must_be_the_same_series() -> None:
     three = {"unique_id": ["b", "a", "z"], "on_hand": [1, 2, 3], "lead_time_periods": [1] * 3, "price": [2.0] * 3}
     with pytest.raises(DataError, match="'z', which the demand lacks"):
         optimise(three, demand)
+
+
+def test_quantities_beyond_what_can_be_added_up_are_refused(paths: np.ndarray) -> None:
+    with pytest.raises(ParameterError, match="on_hand of 1e\\+300"):
+        optimise(six_items(on_hand=[1e300] * 6), paths)
+    with pytest.raises(DataError, match="at most 1e\\+12"):
+        optimise(six_items(), paths * 1e13)
+
+
+def test_space_that_no_walk_reaches_is_refused(paths: np.ndarray) -> None:
+    items = six_items(volume=[1.0] * 6, review_periods=[5] * 6)
+    with pytest.raises(ParameterError, match="forecast at least 12 periods"):
+        optimise(items, paths, limits={"kind": ["space"], "period": [8], "value": [1.0]})
 
 
 def test_order_of_items_changes_nothing() -> None:

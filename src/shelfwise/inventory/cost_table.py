@@ -60,6 +60,9 @@ UNMET: Final = ("lost", "backorder")
 LONGEST_HELD: Final = 104
 """Periods of holding charged at most for a unit that does not sell."""
 
+MOST_UNITS: Final = 1e12
+"""No quantity or price is beyond: its squares and sums would leave what float32 can hold."""
+
 MOST_OPTIONS: Final = 24
 """Options of one product-warehouse; a longer lattice is looked at in coarse steps first."""
 
@@ -136,6 +139,12 @@ class OrderTerms:
             if len(values) != n:
                 raise ParameterError(f"{field.name} has {len(values)} numbers for {n} items; give one for each")
             bad = ~(values >= 0) if field.name == "largest" else ~(np.isfinite(values) & (values >= 0))
+            beyond = (values > MOST_UNITS) & (field.name != "largest")
+            if beyond.any():
+                raise ParameterError(
+                    f"{field.name} of {values[beyond][0]:g} (item {beyond.argmax()}) is beyond {MOST_UNITS:g}; "
+                    "give it in larger units"
+                )
             if bad.any():
                 raise ParameterError(f"{field.name} must be zero or more, got {values[bad][0]} (item {bad.argmax()})")
         if np.any(self.pack <= 0) or np.any(self.review < 1):
@@ -375,6 +384,14 @@ def _chunk(inputs: _Inputs, rows: Integers, quantities: Sequence[Floats] | None)
     reach = max(inputs.space_periods, default=0)
     wanted = np.maximum(inputs.tuning.reviews_ahead, -((longest + terms.review - reach) // terms.review))
     follow_ons = np.clip((inputs.demand.horizon - longest) // terms.review - 1, 0, wanted)
+    end = (follow_ons + 1) * terms.review + longest
+    if reach > end.min(initial=reach):
+        item = int(end.argmin())
+        needed = longest[item] - (longest[item] - reach) // terms.review[item] * terms.review[item]
+        raise ParameterError(
+            f"space is asked for in period {reach}, but of item {rows[item]} only {end[item]} periods can be walked; "
+            f"forecast at least {needed} periods"
+        )
     paths = inputs.demand.draw(rows)
     asked = np.ascontiguousarray(np.moveaxis(paths, 2, 0), dtype=np.float32)  # [H, n, S]
     if inputs.tuning.widening != 1.0:

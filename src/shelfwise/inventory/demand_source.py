@@ -20,7 +20,7 @@ from shelfwise.domain.long_tables import commonest_step
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.paths import Dependence
 from shelfwise.domain.tables import moment_column, need_columns, number_column, to_polars
-from shelfwise.inventory.cost_table import ArrayDemand, Demand
+from shelfwise.inventory.cost_table import MOST_UNITS, ArrayDemand, Demand
 
 Integers = NDArray[np.int64]
 
@@ -104,8 +104,10 @@ def _refuse_bad_units(paths: NDArray[Any]) -> None:
     if paths.dtype.kind in "bu" or not paths.size:
         return
     low, high = paths.min(), paths.max()  # a NaN anywhere is what both come to
-    if not (np.isfinite(low) and np.isfinite(high) and low >= 0):
-        raise DataError(f"paths of demand must be finite and zero or more units, got {low} to {high}")
+    if not (np.isfinite(low) and np.isfinite(high) and low >= 0 and high <= MOST_UNITS):
+        raise DataError(
+            f"paths of demand must be finite, zero or more units and at most {MOST_UNITS:g}, got {low} to {high}"
+        )
 
 
 def _of_table(frame: pl.DataFrame, n_paths: int, seed: int) -> DemandSource:

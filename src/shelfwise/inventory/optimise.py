@@ -274,10 +274,9 @@ def _check_call(gap: float, time_limit: float, seed: int) -> None:
 
 
 def _check_size(source: DemandSource, terms: ItemTerms) -> None:
-    if source.ids is not None:
+    if not isinstance(source.demand, ArrayDemand):
         return
-    drawn = source.demand.draw(np.arange(0, dtype=np.int64))
-    n = getattr(source.demand, "paths", drawn).shape[0]
+    n = len(source.demand.paths)
     if n != terms.frame.height:
         raise DataError(
             f"demand has paths of {n:,} items, items has {terms.frame.height:,} rows; "
