@@ -9,6 +9,7 @@ from shelfwise.domain.marginals import Marginals
 from shelfwise.forecasting.conformal import (
     Outcomes,
     agreed_factor,
+    agreed_factors,
     inside,
     noise_ratio,
     probabilities_of,
@@ -101,6 +102,20 @@ def test_windows_that_disagree_change_nothing_and_those_that_agree_are_followed_
     told = {name: np.where(first, a, b) * variance for name, (a, b) in {"no": (0.2, 5.0), "yes": (2.0, 6.0)}.items()}
     assert agreed_factor(mean, told["no"], halves) == 1.0
     assert 0.3 < agreed_factor(mean, told["yes"], halves) < 0.7  # what the first asks for; the second wants a sixth
+
+
+def test_a_class_whose_band_is_wrong_is_put_right_and_the_others_are_left_alone():
+    mean, variance, actual, is_count = drawn("litres", np.random.default_rng(7), 2700)
+    classes = np.arange(2700) % 3
+    halves = outcomes(actual, is_count, classes=classes)
+    told = variance * np.array([1.0, 6.0, 1.0])[classes][:, None]
+    factors = agreed_factors(mean, told, halves, 4)
+    assert factors[[0, 2]] == pytest.approx(1.0, abs=0.11)
+    assert 0.15 < factors[1] < 0.35  # a sixth, leaning on 1
+    assert factors[3] == pytest.approx(1.0, abs=0.11)  # nothing was seen of it
+    before = inside(mean, told, actual, is_count)[classes == 1].mean()
+    after = inside(mean, told * factors[classes][:, None], actual, is_count)[classes == 1].mean()
+    assert abs(after - 0.8) < 0.5 * abs(before - 0.8)
 
 
 def test_a_forecast_has_its_own_noise_in_terms_of_itself():

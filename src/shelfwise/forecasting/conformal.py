@@ -1,9 +1,11 @@
 """Conformal correction of dispersion: how much the noise of a forecast is widened or narrowed, learnt from outcomes.
 
 Two corrections, both measured on windows held out of the fit. By class of demand and part of the horizon the noise is
-scaled by how much smaller the squared errors are than those of a reference forecast whose noise is trusted. Then, for
-all together, by the factor under which the band between the tenth and the ninetieth percentile holds four outcomes of
-five, as far as the windows agree on it: one window's shock is no property of the forecast.
+scaled by how much smaller the squared errors are than those of a reference forecast whose noise is trusted. Then, by
+class and for all together, by the factor under which the band between the tenth and the ninetieth percentile holds four
+outcomes of five, as far as the windows agree on it: one window's shock is no property of the forecast. Classes need
+that each: where one season is nearly the next, a few large errors make up the squares, and the band of all the others
+comes out too wide; what all agree on would then be made up for by the bands of other classes.
 
 An outcome of a count stands for a stretch of probability, from "less" to "at most"; the share of that stretch inside
 the band is what it counts, so that zeros are neither in nor out. Source: calibration on held-out outcomes, Romano,
@@ -147,6 +149,26 @@ def relative_noise(
             found[k, part] = share * here + (1.0 - share) * own
     factors: Floats = np.exp(found)
     return factors
+
+
+def agreed_factors(mean: Floats, variance: Floats, outcomes: Outcomes, n_classes: int) -> Floats:
+    """Return factors [n_classes] on the noise: what all windows ask for in a class, then what they do of all together.
+
+    A class leans, in logs, on no factor of its own by `LEAN` series.
+
+    Parameters
+    ----------
+    mean, variance
+        [R, H] of held-out forecasts.
+    """
+    own = np.ones(n_classes)
+    for k in np.unique(outcomes.classes).tolist():
+        rows = np.flatnonzero(outcomes.classes == k)
+        share = len(rows) / (len(rows) + LEAN * max(1, outcomes.n_windows))
+        own[k] = agreed_factor(mean[rows], variance[rows], outcomes.only(rows)) ** share
+    each = widened(mean, variance, own[outcomes.classes][:, None], outcomes.is_count)
+    found: Floats = own * agreed_factor(mean, each, outcomes)
+    return found
 
 
 def agreed_factor(mean: Floats, variance: Floats, outcomes: Outcomes) -> float:

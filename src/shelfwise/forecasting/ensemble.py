@@ -47,7 +47,7 @@ UNUSED: Final = "covariates not used"  # how a member's note on them begins
 
 def members_of() -> tuple[Estimator, ...]:
     """Return the members: the base model first, as the reference, then what may be better for some series."""
-    return (BaseLevel(), Trees(trust=1.0), Theta(), SeasonalNaive())
+    return (BaseLevel(), Trees(trust=1.0), Theta(), SeasonalNaive(weekly=True))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.paths import Dependence
 from shelfwise.forecasting.blending import blend, choose_weights, member_errors, rows_of
-from shelfwise.forecasting.conformal import agreed_factor, relative_noise, widened
+from shelfwise.forecasting.conformal import agreed_factors, relative_noise, widened
 from shelfwise.forecasting.demand_classes import CLASSES
 from shelfwise.forecasting.held_out import YEAR_TOLD, Outcome, dependence_of, reference_horizon
 from shelfwise.forecasting.level_season import DEFAULT_LEVEL_SHARE
@@ -82,13 +82,13 @@ class Plan:
         relative = relative_noise((mean, variance), reference, outcomes, len(CLASSES), parts)
         step = part_of_steps(parts, rehearsal.horizon)
         variance = widened(mean, variance, relative[outcomes.classes][:, step], outcomes.is_count)
-        agreed = agreed_factor(mean, variance, outcomes)
-        variance = widened(mean, variance, agreed, outcomes.is_count)
+        agreed = agreed_factors(mean, variance, outcomes, len(CLASSES))
+        variance = widened(mean, variance, agreed[outcomes.classes][:, None], outcomes.is_count)
         return cls(
             names=rehearsal.names,
             shares=shares,
             parts=parts,
-            factors=relative * agreed,
+            factors=relative * agreed[:, None],
             dependence=_dependence(mean, variance, rehearsal),
             errors=member_errors(rehearsal, len(CLASSES)),
             rows=np.bincount(outcomes.classes, minlength=len(CLASSES)).astype(np.int64),

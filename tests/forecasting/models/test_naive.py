@@ -7,6 +7,7 @@ import pytest
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.models import naive
 from shelfwise.forecasting.models.naive import SeasonalNaive
 
 
@@ -80,3 +81,84 @@ def test_censored_periods_are_not_repeated():
     flags = np.ones(70, dtype=bool)
     values[-3:], flags[-3:] = 0.0, False
     assert forecast(panel_of([values], available=[flags]), 7).mean()[0].tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+HOURS = 24 * 7 * 6
+DAYS = np.array([1.0, 1.0, 1.1, 1.2, 1.5, 2.0, 0.5])
+
+
+def hourly(noise=0.0, growth=0.0, n=1):
+    """Hours of six weeks whose days differ, and those of the two weeks after."""
+    hours = np.arange(HOURS + 336)
+    shape = 50.0 + 30.0 * np.sin(2 * np.pi * hours / 24)
+    values = shape * DAYS[hours // 24 % 7] + growth * hours / 24
+    values = values + noise * np.random.default_rng(3).standard_normal((n, len(hours)))
+    return panel_of(values[:, :HOURS], "1h"), values[:, HOURS:]
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    """All of the usual change is taken, so that what is known exactly is forecast exactly."""
+    monkeypatch.setattr(naive, "TAKEN", 1.0)
+
+
+@pytest.mark.usefixtures("whole")
+def test_days_of_a_week_that_differ_are_told_apart_and_growth_goes_on_for_a_week():
+    past, came = hourly(growth=2.0)
+    found = forecast(past, 336, weekly=True).mean()
+    np.testing.assert_allclose(found[:, :168], came[:, :168], rtol=1e-4)
+    second = came[:, 168:] - 2.0 * (np.arange(168) // 24 + 1)  # the week after, without what would have grown
+    np.testing.assert_allclose(found[:, 168:], second, rtol=1e-3)
+
+
+def test_half_of_the_usual_change_is_taken():
+    past, came = hourly()
+    plain, found = (forecast(past, 24, weekly=weekly).mean() for weekly in (False, True))
+    np.testing.assert_allclose(found, (plain + came[:, :24]) / 2, atol=5.0)
+    assert np.abs(found - came[:, :24]).mean() < 0.7 * np.abs(plain - came[:, :24]).mean()
+
+
+def test_weeks_that_are_not_alike_give_the_last_day_again():
+    values = np.random.default_rng(8).uniform(20.0, 30.0, (30, HOURS))
+    plain, found = (forecast(panel_of(values, "1h"), 24, weekly=weekly).mean() for weekly in (False, True))
+    assert np.abs(found - plain).mean() < 0.35 * np.abs(plain - values.mean()).mean()
+
+
+@pytest.mark.usefixtures("whole")
+def test_the_spread_is_what_the_week_leaves_unexplained():
+    past, _ = hourly(noise=2.0, n=20)
+    plain, found = (forecast(past, 24, weekly=weekly).paths.std(axis=1).mean() for weekly in (False, True))
+    assert found < 0.5 * plain
+    assert found == pytest.approx(2.0 * np.sqrt(2.0), rel=0.35)
+
+
+@pytest.mark.parametrize(("freq", "season"), [("1d", None), ("1w", None), ("7h", None), ("1h", 8)])
+def test_where_a_day_is_no_season_nothing_comes_again_by_the_week(freq, season):
+    values = panel_of(np.random.default_rng(1).poisson(9.0, (3, 400)).astype(float), freq)
+    plain, found = (forecast(values, 9, season=season, weekly=weekly).paths for weekly in (False, True))
+    np.testing.assert_array_equal(plain, found)
+
+
+@pytest.mark.usefixtures("whole")
+def test_gaps_and_a_first_week_change_nothing_but_what_they_tell():
+    past, came = hourly()
+    values = past.window(HOURS).copy()
+    values[0, 300:340] = np.nan
+    values[0, -28:-4] = np.nan  # there the last day is read off the one before, and what usually changed since
+    found = forecast(panel_of(values, "1h"), 168, weekly=True).mean()
+    np.testing.assert_allclose(found, came[:, :168], rtol=1e-3)
+    young = forecast(panel_of(values[:, :60], "1h"), 24, weekly=True).mean()
+    np.testing.assert_array_equal(young, forecast(panel_of(values[:, :60], "1h"), 24).mean())
+
+
+def test_the_week_survives_storage():
+    past, _ = hourly()
+    fitted = SeasonalNaive(weekly=True).fit(past)
+    again = SeasonalNaive().restore(fitted.to_arrays())
+    np.testing.assert_array_equal(again.predict(past, 30).paths, fitted.predict(past, 30).paths)
+    assert SeasonalNaive().restore({"season": np.array([24, 8])}).week == 0  # as stored by earlier versions
+
+
+def test_no_series_have_no_paths_by_the_week_either():
+    past, _ = hourly()
+    assert SeasonalNaive(weekly=True).fit(past).predict(past.select([]), 30).paths.shape == (0, 200, 30)
