@@ -38,7 +38,7 @@ def by_hand(
     """Walk one product through one path, period by period."""
     holding, shortage, fixed = costs
     stock, owed, coming = on_hand, 0.0, [0.0] * (len(demand) + lead + 1)
-    sums = dict.fromkeys(("served", "short", "ordered", "orders", "holding", "shortage", "stock"), 0.0)
+    sums = dict.fromkeys(("served", "short", "short_periods", "ordered", "orders", "holding", "shortage", "stock"), 0.0)
     cycles, good, fine = 0, 0, True
     for period, asked in enumerate(demand):
         position = stock - owed + sum(coming[period:])
@@ -55,6 +55,7 @@ def by_hand(
         stock -= now
         sums["served"] += first + now
         sums["short"] += asked - now
+        sums["short_periods"] += asked > now
         fine = fine and asked - now == 0
         if unmet == "backorder":
             owed += asked - now
@@ -99,6 +100,19 @@ def test_the_fast_simulation_is_the_walk_by_hand(policy: Policy, lead: int, unme
         for s in range(4):
             slow = by_hand(own, demand[i, s].tolist(), opening[i], int(leads[i]), unmet, costs)
             for name in ("served", "short", "ordered", "orders", "left", "owed", "on_order", "cycle_service", "cost"):
+                assert getattr(done, name)[i, s] == pytest.approx(slow[name], abs=1e-9), (name, i, s)
+
+
+def test_a_path_with_a_lead_time_of_its_own_is_walked_with_it() -> None:
+    demand = np.random.default_rng(2).poisson([[[3.0]], [[7.0]]], size=(2, 4, 30)).astype(float)
+    leads = np.array([[0, 1, 4, 2], [3, 3, 0, 1]])
+    policy = BaseStock([12.0, 30.0])
+    done = simulate(policy, demand, on_hand=[5.0, 20.0], lead_time_periods=leads)
+    for i in range(2):
+        for s in range(4):
+            own = BaseStock([[12.0, 30.0][i]])
+            slow = by_hand(own, demand[i, s].tolist(), [5.0, 20.0][i], int(leads[i, s]), "lost", (0.0, 0.0, 0.0))
+            for name in ("served", "short", "short_periods", "ordered", "left", "on_order", "cycle_service"):
                 assert getattr(done, name)[i, s] == pytest.approx(slow[name], abs=1e-9), (name, i, s)
 
 

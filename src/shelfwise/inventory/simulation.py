@@ -36,6 +36,8 @@ class Simulated:
     ----------
     demand, served, short
         Units asked for, handed over, and not there in the period they were asked for.
+    short_periods
+        Periods with such a shortage.
     ordered, orders
         Units ordered and number of orders.
     left, owed, on_order
@@ -53,6 +55,7 @@ class Simulated:
     demand: Floats
     served: Floats
     short: Floats
+    short_periods: Floats
     ordered: Floats
     orders: Floats
     left: Floats
@@ -94,7 +97,7 @@ def simulate(
     on_hand
         [N] units at the beginning.
     lead_time_periods
-        [N] whole periods.
+        [N] whole periods, or [N, S] of one path each: every order of path s takes as long.
     inbound
         [N, T] units on order at the beginning, on the shelf from the start of each period.
     unmet
@@ -115,10 +118,10 @@ def simulate(
     ([[2.0]], [[0.0]], [[5.0]], [[4.0]])
     """
     asked = _checked_demand(demand)
-    periods, _, n = asked.shape
+    periods, n_paths, n = asked.shape
     if unmet not in UNMET:
         raise ParameterError(f"unmet must be one of {', '.join(UNMET)}, got {unmet!r}")
-    lead = _lead(lead_time_periods, n)
+    lead = _lead(lead_time_periods, n, n_paths)
     opening = _each("on_hand", on_hand, n)
     due = np.zeros((n, periods)) if inbound is None else np.asarray(inbound, dtype=np.float64)
     if due.shape != (n, periods) or not np.all(np.isfinite(due) & (due >= 0)):
@@ -132,8 +135,9 @@ def simulate(
     sums = _walked(policy, asked, opening, due, lead, lost=unmet == "lost")
     total = asked.sum(axis=0)  # [S, N]
     found = {
-        "demand": total, "served": sums["served"], "short": sums["short"], "ordered": sums["ordered"],
-        "orders": sums["orders"], "left": np.maximum(sums["net"], 0.0), "owed": np.maximum(-sums["net"], 0.0),
+        "demand": total, "served": sums["served"], "short": sums["short"], "short_periods": sums["short_periods"],
+        "ordered": sums["ordered"], "orders": sums["orders"],
+        "left": np.maximum(sums["net"], 0.0), "owed": np.maximum(-sums["net"], 0.0),
         "on_order": sums["pending"], "mean_stock": sums["stock"] / periods,
         "fill_rate": np.where(total > 0, 1 - sums["short"] / np.where(total > 0, total, 1.0), 1.0),
         "cycle_service": sums["good"] / sums["cycles"],
@@ -152,8 +156,9 @@ def _walked(
     net = np.repeat(opening[None, :], n_paths, axis=0)  # [S, N] on hand less owed
     coming = np.zeros((int(lead.max(initial=0)) + 1, n_paths, n))  # by period of arrival, in a ring
     pending = np.repeat(due.sum(axis=1)[None, :], n_paths, axis=0)  # [S, N] on order
-    leads = [(int(value), np.flatnonzero(lead == value)) for value in np.unique(lead)]
-    sums = {name: np.zeros((n_paths, n)) for name in ("served", "short", "ordered", "orders", "stock", "owing")}
+    leads = [(int(value), np.flatnonzero(lead == value)) for value in np.unique(lead)] if lead.ndim == 1 else []
+    names = ("served", "short", "short_periods", "ordered", "orders", "stock", "owing")
+    sums = {name: np.zeros((n_paths, n)) for name in names}
     cycles, good, fine = np.zeros((n_paths, n)), np.zeros((n_paths, n)), np.ones((n_paths, n), dtype=np.bool_)
     for period in range(periods):
         slot = period % len(coming)
@@ -161,11 +166,9 @@ def _walked(
         coming[slot] = 0.0
         position = net + pending
         quantity = np.asarray(policy.order_quantity(position, period), dtype=np.float64)  # [S, N]
-        for value, columns in leads:
-            if value == 0:
-                arrived[:, columns] += quantity[:, columns]
-            else:
-                coming[(period + value) % len(coming)][:, columns] += quantity[:, columns]
+        _place(quantity, lead, leads, period, coming)
+        arrived += coming[slot]  # what was ordered just now and takes no time; the rest of the slot is empty
+        coming[slot] = 0.0
         came = arrived > _NOTHING
         cycles += came
         good += came & fine
@@ -188,11 +191,21 @@ def _walked(
             sums["served"] += np.maximum(-net, 0.0) + wanted - owed
         net = after
         sums["short"] += short
+        sums["short_periods"] += short > _NOTHING
         sums["ordered"] += quantity
         sums["orders"] += quantity > _NOTHING
         sums["stock"] += np.maximum(net, 0.0)
     cycles, good = cycles + 1, good + fine  # the cycle that is still open counts too
     return {**sums, "net": net, "pending": pending, "cycles": cycles, "good": good}
+
+
+def _place(quantity: Floats, lead: Integers, leads: list[tuple[int, Integers]], period: int, coming: Floats) -> None:
+    """Put orders [S, N] into the ring of arrivals: by lead time where it is [N], path by path where it is [S, N]."""
+    if lead.ndim == 2:
+        at = np.nonzero(quantity)
+        coming[(period + lead[at]) % len(coming), *at] += quantity[at]
+    for value, columns in leads:
+        coming[(period + value) % len(coming)][:, columns] += quantity[:, columns]
 
 
 def _checked_demand(demand: ArrayLike) -> Floats:
@@ -209,8 +222,10 @@ def _checked_demand(demand: ArrayLike) -> Floats:
     return np.ascontiguousarray(array.transpose(2, 1, 0))
 
 
-def _lead(value: ArrayLike, n: int) -> Integers:
-    lead = np.broadcast_to(np.asarray(value, dtype=np.float64), (n,))
+def _lead(value: ArrayLike, n: int, n_paths: int) -> Integers:
+    """Return lead times as [N], or as [S, N] where they differ by path."""
+    given = np.asarray(value, dtype=np.float64)
+    lead = np.broadcast_to(given, (n,)) if given.ndim < 2 else np.broadcast_to(given, (n, n_paths)).T
     if np.any(~(lead >= 0)) or np.any(lead != np.floor(lead)) or not np.all(np.isfinite(lead)):
         raise ParameterError(f"lead times must be whole periods, zero or more, got {np.asarray(value).tolist()}")
     return np.asarray(lead, dtype=np.int64)
