@@ -73,6 +73,8 @@ class DemandSource:
 def demand_source(given: Any, *, n_paths: int = 200, seed: int = 0) -> DemandSource:
     """Return the source of the paths of a forecast, an array [N, S, H], or a table of means and quantiles.
 
+    A source is returned as it is.
+
     Raises
     ------
     ParameterError
@@ -84,6 +86,8 @@ def demand_source(given: Any, *, n_paths: int = 200, seed: int = 0) -> DemandSou
     >>> source.demand.draw(np.array([0])).shape, source.notes[0][:44]
     ((1, 200, 2), 'demand was given by its mean: paths are draw')
     """
+    if isinstance(given, DemandSource):
+        return given
     if isinstance(given, Forecast):
         if given.drawn is not None:
             _refuse_bad_units(given.drawn)

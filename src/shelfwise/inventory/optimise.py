@@ -10,7 +10,7 @@ Letters: N product-warehouses, C options of all of them, S paths, H periods, K l
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
@@ -20,21 +20,33 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.domain.errors import DataError, ParameterError
-from shelfwise.domain.order_frames import LIMIT_PRICES, TRANSFERS
+from shelfwise.domain.order_frames import LIMIT_PRICES, LIMITS, TRANSFERS
 from shelfwise.inventory import order_report
 from shelfwise.inventory.cost_table import ArrayDemand, Demand, ItemSummary, Tuning, cost_table
 from shelfwise.inventory.demand_source import DemandSource, demand_source
 from shelfwise.inventory.joint_order import Choice, Mode, choose
 from shelfwise.inventory.order_limits import order_limits
 from shelfwise.inventory.order_options import Limit, OrderOptions
-from shelfwise.inventory.order_terms import ItemTerms, arrivals, item_terms
+from shelfwise.inventory.order_terms import ItemTerms, arrivals, checked_frame, item_terms
 from shelfwise.inventory.transfers import Moves, StockValue, best_transfers, read_lanes
+from shelfwise.inventory.what_if import (
+    EditedDemand,
+    Edits,
+    OrderThenBaseStock,
+    WhatIf,
+    compared,
+    played_out,
+    side_by_side,
+    told,
+    totals,
+)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _FINE: Final = 8  # packs, or parts of a coarse step, looked at on either side of a choice
 _MOST_ROUNDS: Final = 8
+_CELLS_AT_ONCE: Final = 12_000_000  # path cells [n, S, H] played out at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +139,9 @@ class OrderDecision:
         """Chance, time and size of a stockout of each item, if nothing more is ordered and after the order.
 
         Within the protection time: ``p_stockout, lost_units, lost_margin`` if nothing is ordered, and the first two
-        once more after the order; ``by_period`` the chance by each period of the horizon if nothing is ordered.
+        once more after the order; ``by_period`` the chance by each period of the horizon if nothing is ordered;
+        ``severity`` the grade; ``order_can_wait_periods`` how long an order can wait and still come before the shelf is
+        empty in half of the cases in which it does run out: below zero it is late already, null: it never runs out.
         """
         return order_report.risk(self.options, self.chosen, self.terms, self.demand, self.due, self.tuning.widening)
 
@@ -155,6 +169,107 @@ class OrderDecision:
         if self.moves is None:
             return TRANSFERS.empty()
         return self.moves.frame(self.terms.frame["product"].to_list(), self.terms.frame["warehouse"].to_list())
+
+    def what_if(
+        self,
+        *,
+        demand: float | Mapping[str, float] | None = None,
+        lead_time: float | Mapping[str, float] | None = None,
+        budget: float | Mapping[str, float] | None = None,
+        service_level: float | None = None,
+        promotion: Sequence[tuple[str, float, int, int]] = (),
+        price: Mapping[str, tuple[float, float]] | None = None,
+        gap: float = 1e-3,
+        time_limit: float = 60.0,
+    ) -> WhatIf:
+        """Decide again with something changed, on the same paths, and return what that would do.
+
+        A scope is ``all``, an item, or like ``product:beans``, ``group:Tea``, ``warehouse:North``, ``supplier:S7``.
+
+        Parameters
+        ----------
+        demand
+            Factor on all demand, or factors by scope.
+        lead_time
+            Periods more (or less), of all suppliers or by supplier.
+        budget
+            Money by supplier or ``all``; a number alone is a factor on the budgets there are, or where there are none
+            on what this decision spends.
+        service_level
+            Fraction of demand to be served, in place of the service targets there are.
+        promotion
+            ``(scope, factor on demand, first period, last period)``, each.
+        price
+            By scope the factor on the price and the factor on demand that it brings; `PriceChange.with_elasticity`
+            gives the latter.
+        gap, time_limit
+            Of the new decision.
+
+        Raises
+        ------
+        ParameterError
+            An edit breaks its rule, or is about no item.
+        DataError
+            A price is to change that is not known, or lead times grow beyond the horizon.
+
+        >>> demand = {"unique_id": ["beans"] * 6, "period": range(1, 7), "mean": [20.0] * 6}
+        >>> items = {"unique_id": ["beans"], "on_hand": [25], "lead_time_periods": [1], "price": [9.0], "pack": [12]}
+        >>> answer = optimise(items, demand).what_if(demand=1.5)
+        >>> answer.totals.filter(pl.col("measure") == "quantity").row(0)
+        ('quantity', 60.0, 84.0, 24.0)
+        """
+        edits = Edits.of(
+            demand=demand, lead_time=lead_time, budget=budget, service_level=service_level, promotion=promotion,
+            price=price,
+        )  # fmt: skip
+        table = self._scopes()
+        factors = edits.demand_factors(table, self.demand.horizon)
+        source = replace(self.source, demand=EditedDemand(self.demand, factors)) if (factors != 1).any() else None
+        limits = LIMITS.empty() if self.limits is None else checked_frame(self.limits, LIMITS)
+        asked = edits.limits(limits, self.spend)
+        again = optimise(
+            edits.items(self.terms.frame), source or self.source, self.inbound, asked if asked.height else None,
+            self.lanes, gap, time_limit, seed=self.seed, tuning=self.tuning,
+        )  # fmt: skip
+        prices = self._prices()
+        base, changed = self._told(prices), again._told(prices * edits.price_factors(table))
+        return WhatIf(
+            compared({**totals(base), "cost": self.cost}, {**totals(changed), "cost": again.cost}),
+            side_by_side(self.ids, base, changed),
+            again,
+        )
+
+    def _scopes(self) -> pl.DataFrame:
+        """Return what scopes are looked up in: the items, and the attributes of the demand's series."""
+        table = self.source.table
+        if table is None:
+            return self.terms.frame
+        more = [name for name in table.columns if name not in self.terms.frame.columns]
+        return pl.concat([self.terms.frame, table.select(more)], how="horizontal")
+
+    def _prices(self) -> Floats:
+        """Return [N] prices; where none is known, unit cost and the margin assumed."""
+        known = self.terms.frame["price"].cast(pl.Float64).to_numpy()
+        return np.where(np.isnan(known), self.terms.terms.unit_cost + self.terms.margin, known)
+
+    def _told(self, prices: Floats) -> pl.DataFrame:
+        """Return what the orders lead to if later orders fill up to the levels that the decision counts on."""
+        terms, n = self.terms.terms, len(self.quantity)
+        level = self.summary.level if self.tuning.follow_on == "base_stock" else np.full(n, -1.0)
+        step = max(1, _CELLS_AT_ONCE // (self.demand.n_paths * self.demand.horizon))
+        parts = []
+        for low in range(0, n, step):
+            some = np.arange(low, min(low + step, n))
+            at_once = np.zeros(len(some), dtype=np.int64)
+            policy = OrderThenBaseStock(
+                self.quantity[some], level[some], at_once, terms.review[some], terms.pack[some], terms.moq[some]
+            )
+            done = played_out(
+                policy, self.demand.draw(some), on_hand=terms.on_hand[some], inbound=self.due[some],
+                lead_time_periods=self.terms.lead_times[some], unmet=self.tuning.unmet,
+            )  # fmt: skip
+            parts.append(told(done, self.quantity[some], terms.unit_cost[some], prices[some]))
+        return pl.concat(parts)
 
 
 def optimise(
