@@ -220,6 +220,8 @@ def test_risk_is_that_of_ordering_nothing_and_of_the_order(paths: np.ndarray) ->
     assert risk["p_stockout"].to_numpy() == pytest.approx(decision.options.stockout[nothing])
     assert risk["lost_units"].to_numpy() == pytest.approx(decision.options.lost_units[nothing], rel=1e-5)
     assert (risk["p_stockout_after"] <= risk["p_stockout"]).all()
+    assert risk["severity"].to_list()[0] != "critical"
+    assert risk["order_can_wait_periods"].to_list()[5] == 0
 
 
 def test_pandas_polars_and_mappings_give_the_same_orders(paths: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from shelfwise.inventory.cost_table import Demand, ItemSummary
 from shelfwise.inventory.lead_time_demand import series_slices
 from shelfwise.inventory.order_options import Limit, OrderOptions
 from shelfwise.inventory.order_terms import ItemTerms
-from shelfwise.inventory.stockout_risk import stockout_risk
+from shelfwise.inventory.stockout_risk import severity, stockout_risk
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -210,7 +210,8 @@ def risk(
 ) -> pl.DataFrame:
     """Return chance, time and size of stockouts, on the very paths the orders were decided on."""
     n, horizon = due.shape
-    chance, median, lost = np.zeros((n, horizon)), np.full(n, np.nan), np.zeros(n)
+    chance, lost = np.zeros((n, horizon)), np.zeros(n)
+    median, helpful = np.full((2, n), np.nan)
     protection = np.rint(items.lead_mean).astype(np.int64) + items.terms.review
     for part in series_slices(n, demand.n_paths, 2 * horizon):
         rows = np.arange(part.start, part.stop)
@@ -221,6 +222,7 @@ def risk(
         walked = stockout_risk(items.terms.on_hand[part], due[part], paths)
         chance[part], median[part] = walked.probability, walked.median_period()
         lost[part] = walked.lost_within(protection[part])
+        helpful[part] = walked.last_helpful_order(items.lead_times[part])
     within = np.take_along_axis(chance, np.minimum(protection, horizon)[:, None] - 1, axis=1)[:, 0]
     return pl.DataFrame(
         {
@@ -232,6 +234,8 @@ def risk(
             "lost_units": lost,
             "lost_units_after": options.lost_units[chosen],
             "lost_margin": lost * items.margin,
+            "severity": severity(within, lost * items.margin),
+            "order_can_wait_periods": pl.Series(helpful).fill_nan(None),
         }
     )
 
