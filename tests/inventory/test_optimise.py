@@ -362,3 +362,12 @@ def test_no_demand_orders_nothing() -> None:
     assert decision.quantity.tolist() == [0.0] * 6
     assert decision.next_units.height == 0
     assert decision.risk["median_periods_to_stockout"].null_count() == 6
+
+
+def test_a_search_that_runs_out_of_time_keeps_the_budget_and_ends_on_single_units(paths: np.ndarray) -> None:
+    limits = {"kind": ["budget"], "value": [200.0]}
+    decision = optimise(six_items(), paths, limits=limits, time_limit=1e-3, mode="lagrangian")
+    assert decision.spend <= 200.0
+    assert decision.bound <= decision.cost
+    rows = slice(decision.options.offsets[5], decision.options.offsets[6])
+    assert np.diff(decision.options.quantity[rows]).min() == 1

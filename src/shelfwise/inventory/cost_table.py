@@ -40,7 +40,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -355,6 +355,7 @@ class _Group:
     follow_ons: int  # K
     shortage: Floats  # [n] the shortage cost that decides
     fixed: bool  # the lead time never varies
+    due_at: dict[int, Singles] = field(default_factory=dict)  # what `due` has answered
 
     @cached_property
     def shortest(self) -> int:
@@ -366,7 +367,10 @@ class _Group:
 
     def due(self, period: int) -> Singles:
         """Return [n] units on order that come within the protection time of an order placed at a period's start."""
-        return np.asarray(self.inbound[:, period : period + self.longest + self.review].sum(axis=1))
+        if period not in self.due_at:
+            window = slice(period, period + self.longest + self.review)
+            self.due_at[period] = np.asarray(self.inbound[:, window].sum(axis=1))
+        return self.due_at[period]
 
     @property
     def end(self) -> int:

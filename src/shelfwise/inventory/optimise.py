@@ -303,7 +303,7 @@ def optimise(
     lanes
         Frame ``from, to, lead_time_periods, cost`` on which stock may move between warehouses.
     gap, time_limit, mode
-        Of the joint choice: wanted proof, seconds, and ``auto``, ``lagrangian`` or ``exact``.
+        Of the joint choice, the table not counted: wanted proof, seconds, and ``auto``, ``lagrangian`` or ``exact``.
     seed
         Of lead times that vary and of paths drawn from a table of means.
     tuning
@@ -324,7 +324,6 @@ def optimise(
     >>> decision.orders.select("unique_id", "quantity", "arrives").row(0)
     ('beans', 60.0, 2)
     """
-    started = time.monotonic()
     _check_call(gap, time_limit, seed)
     source = demand_source(demand, seed=seed)
     paths = source.demand
@@ -337,15 +336,13 @@ def optimise(
     shared, space_periods = order_limits(limits, terms.frame, paths.horizon)
     tuning = Tuning() if tuning is None else tuning
     engine = _Engine(paths, due, terms, shared, space_periods, tuning, threads)
-    options, summary, choice = engine.decide(gap, started + time_limit, mode)
+    options, summary, choice = engine.decide(gap, time_limit, mode)
     notes = [*source.notes, *terms.notes, *engine.notes(options, summary)]
     moves = None
     if lanes is not None:
         moves = engine.transfers(choice, lanes)
         after = engine.after(moves)
-        moved, found, chosen = (
-            after.decide(gap, started + time_limit, mode) if len(moves) else (options, summary, choice)
-        )
+        moved, found, chosen = after.decide(gap, time_limit, mode) if len(moves) else (options, summary, choice)
         if chosen.cost + moves.cost.sum() < choice.cost and len(chosen.unmet) <= len(choice.unmet):
             engine, options, summary, choice = after, moved, found, chosen
         else:
@@ -441,15 +438,16 @@ class _Engine:
         means = [self.demand.draw(part).mean(axis=(1, 2), dtype=np.float64) for part in parts]
         return np.concatenate([np.zeros(0), *means])
 
-    def decide(self, gap: float, deadline: float, mode: Mode) -> tuple[OrderOptions, ItemSummary, Choice]:
+    def decide(self, gap: float, time_limit: float, mode: Mode) -> tuple[OrderOptions, ItemSummary, Choice]:
         """Make the table and the choice, then look closer where the lattice was coarse."""
         options, summary = self.table()
-        choice = self._choose(options, gap, deadline, mode)
+        deadline = time.monotonic() + time_limit
+        choice = choose(options, self.limits, gap=gap, time_limit=time_limit, mode=mode)
         step = summary.step.copy()
         pack = self.terms.terms.pack
         for _ in range(_MOST_ROUNDS):
             coarse = np.flatnonzero(step > pack * (1 + 1e-9))
-            if not len(coarse) or time.monotonic() > deadline:
+            if not len(coarse):
                 break
             finer = np.maximum(np.ceil(step[coarse] / pack[coarse] / _FINE), 1) * pack[coarse]
             finer = np.where(step[coarse] / pack[coarse] <= _FINE, pack[coarse], finer)
@@ -457,11 +455,9 @@ class _Engine:
             extra, _ = self.table(coarse, wanted)
             options = merged(options, extra, coarse)
             step[coarse] = finer
-            choice = self._choose(options, gap, deadline, mode)
+            left = max(deadline - time.monotonic(), 0.1 * time_limit)  # a plan of coarse steps is no answer
+            choice = choose(options, self.limits, gap=gap, time_limit=left, mode=mode)
         return options, summary, choice
-
-    def _choose(self, options: OrderOptions, gap: float, deadline: float, mode: Mode) -> Choice:
-        return choose(options, self.limits, gap=gap, time_limit=max(deadline - time.monotonic(), 0.05), mode=mode)
 
     def _around(
         self, options: OrderOptions, choice: Choice, items: Integers, step: Floats, finer: Floats
