@@ -134,25 +134,25 @@ class OrderTerms:
 
     def __post_init__(self) -> None:
         n = len(self.on_hand)
-        for field in fields(self):
-            values = getattr(self, field.name)
+        for column in fields(self):
+            values = getattr(self, column.name)
             if len(values) != n:
-                raise ParameterError(f"{field.name} has {len(values)} numbers for {n} items; give one for each")
-            bad = ~(values >= 0) if field.name == "largest" else ~(np.isfinite(values) & (values >= 0))
-            beyond = (values > MOST_UNITS) & (field.name != "largest")
+                raise ParameterError(f"{column.name} has {len(values)} numbers for {n} items; give one for each")
+            bad = ~(values >= 0) if column.name == "largest" else ~(np.isfinite(values) & (values >= 0))
+            beyond = (values > MOST_UNITS) & (column.name != "largest")
             if beyond.any():
                 raise ParameterError(
-                    f"{field.name} of {values[beyond][0]:g} (item {beyond.argmax()}) is beyond {MOST_UNITS:g}; "
+                    f"{column.name} of {values[beyond][0]:g} (item {beyond.argmax()}) is beyond {MOST_UNITS:g}; "
                     "give it in larger units"
                 )
             if bad.any():
-                raise ParameterError(f"{field.name} must be zero or more, got {values[bad][0]} (item {bad.argmax()})")
+                raise ParameterError(f"{column.name} must be zero or more, got {values[bad][0]} (item {bad.argmax()})")
         if np.any(self.pack <= 0) or np.any(self.review < 1):
             raise ParameterError("pack must be above zero units and review at least 1 period")
 
     def select(self, rows: Integers) -> OrderTerms:
         """Return the terms of some items."""
-        return OrderTerms(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return OrderTerms(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     @property
     def smallest(self) -> Floats:
