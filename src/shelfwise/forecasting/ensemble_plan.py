@@ -95,14 +95,18 @@ class Plan:
         )
 
     def among(self, names: Sequence[str]) -> Plan:
-        """Return the plan with all weight on ``names``, in their proportions; without any of them, as it is."""
+        """Return the plan with all weight on ``names``, in their proportions; without any of them, as it is.
+
+        Where that is the reference alone, its noise stays what it says: the factors belong to the blend.
+        """
         kept = np.array([name in names for name in self.names])
         if not kept.any():
             return self
         shares = np.where(kept, self.shares, 0.0)
         lost = shares.sum(axis=1) <= 0
         shares[lost, int(np.argmax(kept))] = 1.0
-        return replace(self, shares=shares / shares.sum(axis=1, keepdims=True))
+        factors = np.ones_like(self.factors) if kept[0] and kept.sum() == 1 else self.factors
+        return replace(self, shares=shares / shares.sum(axis=1, keepdims=True), factors=factors)
 
     def to_header(self) -> dict[str, Any]:
         """Return what fits into JSON."""
