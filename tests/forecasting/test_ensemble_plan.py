@@ -41,3 +41,11 @@ def test_what_is_kept_among_some_keeps_their_proportions_and_a_class_without_the
 
 def test_steps_beyond_the_last_part_of_the_horizon_belong_to_it():
     np.testing.assert_array_equal(part_of_steps(parts_of(4), 6), [0, 1, 2, 2, 2, 2])
+
+
+def test_the_reference_alone_keeps_its_own_noise_and_others_take_that_of_the_blend():
+    plan = Plan.alone(["a", "b", "c"])
+    plan.factors[:] = 0.7
+    assert (plan.among(["a"]).factors == 1.0).all()
+    assert (plan.among(["a", "b"]).factors == 0.7).all()
+    assert (plan.among(["b"]).factors == 0.7).all()
