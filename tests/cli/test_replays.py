@@ -52,3 +52,9 @@ def test_ctrl_c_ends_a_replay_with_130_and_no_trace(shop: Callable[..., Said], m
     said = shop(*QUICK)
     assert said.code == 130
     assert "Traceback" not in said.err
+
+
+def test_ours_can_be_tuned_on_the_time_before_the_replay(shop: Callable[..., Said]) -> None:
+    said = shop(*QUICK, "--policy", "optimise", "--product", "FL-1013", "--tune", "--json")
+    assert said.code == 0
+    assert [row["policy"] for row in said.data["policies"]] == ["today", "min_max", "optimise", "tuned"]

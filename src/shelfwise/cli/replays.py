@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WORDS = {
     "today": "today's rule", "min_max": "min/max", "base_stock": "base stock", "optimise": "ours", "s_q": "(s, Q)",
+    "tuned": "ours, tuned",
     "moving_average": "moving average", "base_stock_normal": "base stock, normal",
 }  # fmt: skip
 
@@ -39,6 +40,10 @@ def replay(
         ),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", help="How many orders, one every review time.", min=1)] = 8,
+    tune: Annotated[
+        bool,
+        typer.Option("--tune", help="Add ours as the time before the replay would have chosen it.", show_default=False),
+    ] = False,
     product: ProductsOption = None,
     model: ModelOption = None,
     chart: Annotated[
@@ -54,16 +59,20 @@ def replay(
     """
     to = form(as_json, as_csv)
     with open_shop(database, model=model) as shop:
-        from shelfwise.services import backtests, replaying
+        from shelfwise.services import backtests, order_tuning, replaying
 
         if chart is not None:
             backtests.check_chart_file(chart)
         with Progress() as progress:
+            chosen = None
+            if tune:
+                chosen = order_tuning.of_shop(shop, before_rounds=rounds, products=product or None, progress=progress)
             done = replaying.of_shop(
                 shop,
                 policies=policy or replaying.BY_DEFAULT,
                 rounds=rounds,
                 products=product or None,
+                tuning=None if chosen is None else chosen.tuning,
                 progress=progress,
             )
         currency = shop.settings.currency
@@ -78,7 +87,30 @@ def replay(
     if to is Form.CSV:
         write_frame(table, to)
         return
+    if chosen is not None:
+        say(choice(chosen.candidates))
     _tell(done, table, rounds, currency)
+
+
+def choice(candidates: pl.DataFrame) -> str:
+    """Say what the time before the replay chose.
+
+    >>> import polars as pl
+    >>> row = {"critical_ratio_factor": 1.0, "widening": 0.8, "follow_on": "base_stock", "difference": -0.1}
+    >>> choice(pl.DataFrame([{**row, "chosen": True}]))
+    'tuned: critical ratio x 1, paths x 0.8, follow-on base_stock; -10.0 % on the windows that chose it'
+    """
+    row = candidates.row(by_predicate=_is_chosen(), named=True)
+    return (
+        f"tuned: critical ratio x {row['critical_ratio_factor']:g}, paths x {row['widening']:g}, follow-on "
+        f"{row['follow_on']}; {_percent(row['difference'])} on the windows that chose it"
+    )
+
+
+def _is_chosen() -> Any:
+    import polars as pl
+
+    return pl.col("chosen")
 
 
 def _day(done: Replay, position: int) -> str:

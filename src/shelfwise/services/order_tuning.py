@@ -19,12 +19,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.panel import Panel
 from shelfwise.inventory.cost_table import Tuning
 from shelfwise.inventory.replay_rules import Optimised
 from shelfwise.inventory.replay_scores import Replay, difference
-from shelfwise.services.replaying import Forecaster, ReplayWorld, world
+from shelfwise.services.replaying import Forecaster, ReplayWorld, shop_past, world
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -142,3 +143,29 @@ def _together(tried: Sequence[Tuning], costs: Sequence[Floats]) -> Tuning | None
     if len(best) < 2:
         return None
     return Tuning(critical_ratio_factor=best["critical_ratio_factor"][1], widening=best["widening"][1])
+
+
+def of_shop(
+    app: App,
+    *,
+    before_rounds: int = 0,
+    windows: int = 1,
+    rounds: int = 4,
+    model: str | None = None,
+    products: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> TunedOrders:
+    """Choose how orders are decided on the store's own past, in its own money.
+
+    Parameters
+    ----------
+    before_rounds
+        Leave out the periods that a replay of so many rounds takes, so that it has chosen nothing.
+    windows, rounds, progress
+        As in `tune_orders`.
+    model, products
+        As in `shelfwise.services.replaying.shop_past`.
+    """
+    past = shop_past(app, model=model, products=products)
+    panel = past.before(before_rounds) if before_rounds else past.panel
+    return tune_orders(panel, windows=windows, rounds=rounds, seed=app.settings.seed, progress=progress, **past.given)

@@ -339,16 +339,24 @@ BY_DEFAULT: Final = ("today", "min_max", "base_stock", "optimise")
 """What the command line compares: the rule of the order proposal, two textbook rules, and ours."""
 
 
-def of_shop(
-    app: App,
-    *,
-    policies: Sequence[str] = BY_DEFAULT,
-    rounds: int = 8,
-    model: str | None = None,
-    products: Sequence[str] | None = None,
-    progress: Progress | None = None,
-) -> Replay:
-    """Replay policies on the store's own past, in its own money, a decision every review time of the settings.
+@dataclass(frozen=True, eq=False)
+class ShopPast:
+    """The store's past as a replay takes it: the panel, what `world` is told, today's rule and what was assumed."""
+
+    panel: Panel
+    given: Mapping[str, Any]
+    today: OrderRule
+    notes: tuple[str, ...]
+    longest_lead: int
+
+    def before(self, rounds: int) -> Panel:
+        """Return the panel as it was before a replay of so many rounds begins."""
+        length = rounds * int(self.given["review_periods"]) + self.longest_lead
+        return self.panel.until(int(self.panel.ends.max(initial=0)) - length)
+
+
+def shop_past(app: App, *, model: str | None = None, products: Sequence[str] | None = None) -> ShopPast:
+    """Read the store's past, in its own money, with a decision every review time of the settings.
 
     The lead time of a line is its supplier's mean in whole days. A unit short costs its margin, price less cost, a
     unit on the shelf a quarter of its cost a year. Where only one of price and cost is known the cost is taken as 0.6
@@ -356,10 +364,6 @@ def of_shop(
 
     Parameters
     ----------
-    policies
-        Names; the first is the one the others are compared with.
-    rounds
-        Decisions.
     model
         Forecasting model; None takes the setting.
     products
@@ -368,7 +372,7 @@ def of_shop(
     Raises
     ------
     DataError
-        The store has no sales, or too short a history.
+        The store has no sales.
     """
     settings = app.settings
     known = demand.load(app)
@@ -383,17 +387,51 @@ def of_shop(
     items, notes = _in_money(stated, rules)
     review = max(1, math.ceil(settings.review_days - 1e-9))
     longest = math.ceil(float(items["lead_time_periods"].max() or 0.0))  # type: ignore[arg-type]
-    laid = world(
-        shown.panel,
-        rounds=rounds,
-        review_periods=review,
-        items=items,
-        horizon=longest + review + max(BEYOND_PROTECTION, 2 * review),
-        forecaster=forecaster(settings.model if model is None else model, settings.n_paths, settings.seed),
-    )
+    given = {
+        "review_periods": review, "items": items, "horizon": longest + review + max(BEYOND_PROTECTION, 2 * review),
+        "forecaster": forecaster(settings.model if model is None else model, settings.n_paths, settings.seed),
+    }  # fmt: skip
     today = ServiceLevelRule(rules.service_level, rules.service_kind)
-    laid = replace(laid, notes=(*laid.notes, *notes))
-    return laid.run(named(policies, {"today": today}), seed=settings.seed, progress=progress)
+    return ShopPast(shown.panel, given, today, tuple(notes), longest)
+
+
+def of_shop(
+    app: App,
+    *,
+    policies: Sequence[str] = BY_DEFAULT,
+    rounds: int = 8,
+    model: str | None = None,
+    products: Sequence[str] | None = None,
+    tuning: Tuning | None = None,
+    progress: Progress | None = None,
+) -> Replay:
+    """Replay policies on the store's own past; see `shop_past` for its terms.
+
+    Parameters
+    ----------
+    policies
+        Names; the first is the one the others are compared with.
+    rounds
+        Decisions.
+    model, products
+        As in `shop_past`.
+    tuning
+        Adds the policy ``tuned``: ours with this choice.
+
+    Raises
+    ------
+    DataError
+        The store has no sales, or too short a history.
+    """
+    past = shop_past(app, model=model, products=products)
+    laid = world(past.panel, rounds=rounds, **past.given)
+    laid = replace(laid, notes=(*laid.notes, *past.notes))
+    known: dict[str, OrderRule] = {"today": past.today}
+    names = list(policies)
+    if tuning is not None:
+        known["tuned"] = Optimised(tuning)
+        names.append("tuned")
+    return laid.run(named(names, known), seed=app.settings.seed, progress=progress)
 
 
 def _in_money(stated: pl.DataFrame, rules: ProposalRules) -> tuple[pl.DataFrame, list[str]]:
