@@ -31,6 +31,7 @@ from shelfwise.cli import (
     risks,
     stock,
     suppliers,
+    what_if,
 )
 from shelfwise.cli.output import ReaderGone, say, write
 from shelfwise.domain.errors import ShelfwiseError
@@ -48,8 +49,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, imports, orders, risks, stock, purchasing, products, new_products, overrides, forecasts, backtests, replays,
-    suppliers, history, database, config,
+    demo, imports, orders, risks, what_if, stock, purchasing, products, new_products, overrides, forecasts, backtests,
+    replays, suppliers, history, database, config,
 ):  # fmt: skip
     module.register(app)
 

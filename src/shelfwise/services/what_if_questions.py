@@ -14,7 +14,8 @@ from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ParameterError
 from shelfwise.forecasting.lifts import PRICE_STEP
-from shelfwise.inventory.what_if import EVERYTHING, LARGEST_FACTOR, LeadTimeChange
+from shelfwise.inventory.what_if import EVERYTHING, LARGEST_FACTOR
+from shelfwise.inventory.what_if import LeadTimeChange as LeadTimeChange
 from shelfwise.services.budgeting import ALL_SUPPLIERS
 from shelfwise.services.names import supplier_code
 from shelfwise.services.overrides import find_scope
