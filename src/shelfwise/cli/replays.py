@@ -15,7 +15,7 @@ from shelfwise.domain import words
 if TYPE_CHECKING:
     import polars as pl
 
-    from shelfwise.inventory.replay_scores import Replay
+    from shelfwise.services.replaying import Replay
 
 WORDS = {
     "today": "today's rule", "min_max": "min/max", "base_stock": "base stock", "optimise": "ours", "s_q": "(s, Q)",

@@ -24,7 +24,7 @@ from shelfwise.inventory.cost_table import Tuning
 from shelfwise.inventory.proposal import ProposalRules
 from shelfwise.inventory.replay import OrderRule, ReplayTerms, Round, Situation, Stock, checked_orders, replay_ledger
 from shelfwise.inventory.replay_rules import RULES, WINDOW, Optimised, ServiceLevelRule, normal_base_stock
-from shelfwise.inventory.replay_scores import Replay
+from shelfwise.inventory.replay_scores import Replay as Replay
 from shelfwise.services import demand, supply
 
 Floats = NDArray[np.float64]
