@@ -107,7 +107,7 @@ def demand_source(given: Any, *, n_paths: int = 200, seed: int = 0) -> DemandSou
 def _refuse_bad_units(paths: NDArray[Any]) -> None:
     if paths.dtype.kind in "bu" or not paths.size:
         return
-    low, high = paths.min(), paths.max()  # a NaN anywhere is what both come to
+    low, high = float(paths.min()), float(paths.max())  # a NaN anywhere is what both come to
     if not (np.isfinite(low) and np.isfinite(high) and low >= 0 and high <= MOST_UNITS):
         raise DataError(
             f"paths of demand must be finite, zero or more units and at most {MOST_UNITS:g}, got {low} to {high}"
@@ -121,14 +121,15 @@ def _of_table(frame: pl.DataFrame, n_paths: int, seed: int) -> DemandSource:
     need_columns(frame, (time,), "demand")
     if not frame.height:
         raise DataError("demand has no rows; give one for each series and period")
+    if frame["unique_id"].null_count():
+        row = int(frame["unique_id"].is_null().arg_true()[0])
+        raise DataError(f"demand has no unique_id in row {row:,}; every row needs one")
     frame = frame.with_columns(pl.col("unique_id").cast(pl.String))
-    frame = frame.with_columns(moment_column(frame, "demand") if time == "ds" else pl.col("period").cast(pl.Int64))
+    frame = frame.with_columns(moment_column(frame, "demand") if time == "ds" else _whole_periods(frame))
     frame = frame.sort("unique_id", time)
     ids = frame["unique_id"].unique(maintain_order=True)
-    counts = frame.group_by("unique_id", maintain_order=True).len()["len"]
-    if counts.n_unique() > 1 or frame.select("unique_id", time).is_duplicated().any():
-        raise DataError("demand must have the same periods for every unique_id, one row each")
-    horizon, freq = int(counts[0]), None
+    _refuse_other_periods(frame, time)
+    horizon, freq = frame.height // len(ids), None
     if time == "ds" and horizon > 1:
         codes = np.repeat(np.arange(len(ids)), horizon)
         freq = commonest_step(codes, frame["ds"].to_numpy())
@@ -163,9 +164,39 @@ def _of_table(frame: pl.DataFrame, n_paths: int, seed: int) -> DemandSource:
     return DemandSource(ForecastDemand(forecast), ids, table, freq, (note,))
 
 
+def _whole_periods(frame: pl.DataFrame) -> pl.Series:
+    """Return the column ``period`` as whole numbers."""
+    given = number_column(frame, "period")
+    bad = ~(given == np.rint(given))  # a missing one is no whole number either
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"demand has period {given[row]:g} in row {row:,}; give whole numbers, 1 for the period from now"
+        )
+    return pl.Series("period", given.astype(np.int64))
+
+
+def _refuse_other_periods(frame: pl.DataFrame, time: str) -> None:
+    """Raise where the series of a sorted table are not about the same periods, or do not count them from 1."""
+    first = frame["unique_id"][0]
+    times = frame.filter(pl.col("unique_id") == first)[time].to_numpy()
+    n = frame["unique_id"].n_unique()
+    if frame.height != n * len(times) or not np.array_equal(frame[time].to_numpy(), np.tile(times, n)):
+        raise DataError("demand must have the same periods for every unique_id, one row each")
+    if len(np.unique(times)) < len(times):
+        raise DataError(f"demand has a period of unique_id {first!r} more than once; give one row for each")
+    if time == "period" and not np.array_equal(times, np.arange(1, len(times) + 1)):
+        wrong = int(np.flatnonzero(times != np.arange(1, len(times) + 1))[0])
+        raise DataError(
+            f"demand has period {times[wrong]} where {wrong + 1} is due; number the periods 1, 2, 3, ... from now"
+        )
+
+
 def _grid(frame: pl.DataFrame, name: str, horizon: int) -> NDArray[np.float64]:
     values = np.asarray(number_column(frame, name), dtype=np.float64).reshape(-1, horizon)
     bad = ~(np.isfinite(values) & (values >= 0))
     if bad.any():
         raise DataError(f"demand, column {name!r}: {values[bad][0]} must be zero or more units; correct the cell")
+    if values.max(initial=0.0) > MOST_UNITS:
+        raise DataError(f"demand, column {name!r}: {values.max():g} is beyond {MOST_UNITS:g}; give it in larger units")
     return values

@@ -116,6 +116,10 @@ class _Lines:
         self.due = (due * inside).sum(axis=1).tolist()
         self.later = (due.sum(axis=1) + due_later - (due * inside).sum(axis=1)).tolist()
         self.pack, self.smallest, self.moq = terms.pack.tolist(), terms.smallest.tolist(), terms.moq.tolist()
+        self.largest, self.order_cost = terms.largest.tolist(), terms.order_cost.tolist()
+        ordering = options.cost.copy()
+        ordering[nothing] = np.inf
+        self.cost_of_ordering = np.minimum.reduceat(ordering, nothing).tolist()  # the cheapest quantity above 0
         self.cutters = cutters
 
     def reason(self, i: int) -> str:
@@ -133,15 +137,23 @@ class _Lines:
         if quantity == 0:
             head = f"nothing: {asked}"
         if quantity == wanted:
-            return head
+            capped = quantity + self.pack[i] > self.largest[i] + 1e-9
+            return f"{head}; no more than {_units(self.largest[i])} may be ordered" if capped else head
         why = " and ".join(self.cutters[i]) or "the limits together"
         return f"{head}; {_units(wanted)} without limits, changed by the {why}"
 
     def _why_nothing(self, i: int) -> str:
         if self.mean[i] <= 0:
             return "no path of demand asks for any"
+        if self.smallest[i] > self.largest[i] + 1e-9:
+            return (
+                f"no more than {_units(self.largest[i])} may be ordered, less than the smallest order of "
+                f"{_units(self.smallest[i])}"
+            )
         if self.stockout_of_nothing[i] <= 0.02:
             return "that lasts until the next order can arrive"
+        if self.cost_of_nothing[i] - self.cost_of_ordering[i] + self.order_cost[i] > 1e-6 * self.order_cost[i]:
+            return f"placing an order costs {self.order_cost[i]:,.2f}, more than it would save"
         if self.smallest[i] > max(self.pack[i], 4 * self.mean_demand[i]):
             return f"the smallest order of {_units(self.smallest[i])} would cost more to hold than the sales it saves"
         return "a unit more would cost more to hold than the sales it saves"

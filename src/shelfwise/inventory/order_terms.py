@@ -17,7 +17,7 @@ from shelfwise.domain.errors import DataError
 from shelfwise.domain.frames import Frame
 from shelfwise.domain.order_frames import INBOUND, ITEMS
 from shelfwise.domain.tables import to_polars
-from shelfwise.inventory.cost_table import OrderTerms
+from shelfwise.inventory.cost_table import MOST_UNITS, OrderTerms
 from shelfwise.inventory.lead_time_demand import LeadTime
 
 Floats = NDArray[np.float64]
@@ -154,6 +154,12 @@ def arrivals(given: Any, ids: pl.Series, horizon: int) -> tuple[Floats, Floats]:
         lost = frame["unique_id"][int(rows.is_null().arg_true()[0])]
         raise DataError(f"inbound has unique_id {lost!r}, which is no item; leave the row out or add the item")
     period, units = frame["period"].to_numpy(), frame["quantity"].to_numpy()
+    if units.max(initial=0.0) > MOST_UNITS:
+        row = int(units.argmax())
+        raise DataError(
+            f"inbound has {units[row]:g} units of {frame['unique_id'][row]!r}, beyond {MOST_UNITS:g}; "
+            "give them in larger units"
+        )
     soon = period <= horizon
     place = rows.to_numpy().astype(np.int64)
     np.add.at(inside, (place[soon], period[soon] - 1), units[soon])
