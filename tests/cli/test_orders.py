@@ -270,6 +270,18 @@ def test_a_budget_is_kept_and_said_in_words(shop) -> None:
     assert document["budget"]["asked"] == pytest.approx(whole)
 
 
+def test_a_budget_that_buys_nothing_is_not_said_to_be_enough(shop) -> None:
+    said = shop("order", "--budget", "0")
+    assert "within the budget" in said.err
+    assert "Nothing to order" not in said.err
+
+
+def test_what_a_budget_leaves_out_is_not_said_to_be_at_no_risk(shop) -> None:
+    whole = sum(line["cost"] for line in shop("order", "--json").data["lines"])
+    assert "of margin at risk if nothing is ordered" in shop("order").err
+    assert "of margin at risk in these lines if nothing is ordered" in shop("order", "--budget", f"{whole / 3:.0f}").err
+
+
 @pytest.mark.parametrize("wrong", ["much", "S-BRIN=", "=5", "S-BRIN=much"])
 def test_a_budget_that_is_no_amount_is_a_usage_error(shop, wrong: str) -> None:
     said = shop("order", "--budget", wrong)

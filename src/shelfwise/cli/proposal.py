@@ -170,11 +170,14 @@ def summary(plan: Plan, currency: str, today: dt.date | None = None) -> str:
     """
     day = _day(plan)
     if plan.orders.height == 0:
+        if _cut(plan):
+            return f"Nothing is ordered on {day(plan.as_of)} within the budget."
         return f"Nothing to order on {day(plan.as_of)}."
     now = plan.due_now
     first = min((by for by in plan.orders["order_by"].to_list() if by is not None), default=None)
     risk = float(plan.orders["margin_at_risk"].sum())
-    cost = f"; about {words.money(risk, currency)} of margin at risk if nothing is ordered" if risk >= 1 else ""
+    where = "in these lines " if _cut(plan) else ""  # what the budget dropped is at risk as well
+    cost = f"; about {words.money(risk, currency)} of margin at risk {where}if nothing is ordered" if risk >= 1 else ""
     suppliers = words.count(plan.orders.height, "supplier")
     total = f"{suppliers}, {words.count(int(plan.orders['lines'].sum()), 'line')}"
     if not plan.open_lines["stock_known"].any():
@@ -191,6 +194,10 @@ def summary(plan: Plan, currency: str, today: dt.date | None = None) -> str:
     return f"Nothing must be ordered today; the next order is due by {day(first)} ({total} in all){cost}."
 
 
+def _cut(plan: Plan) -> bool:
+    return plan.budget is not None and plan.budget.spend < plan.budget.asked
+
+
 def urgent_line(rank: int, line: dict[str, Any], plan: Plan) -> list[str]:
     """Explain one line in three."""
     day = _day(plan)
@@ -198,6 +205,8 @@ def urgent_line(rank: int, line: dict[str, Any], plan: Plan) -> list[str]:
     low, high = words.units(line["low_per_day"]), words.units(line["high_per_day"])
     due = f" and {words.units(line['due'])} due" if line["due"] else ""
     cover = "" if line["days_of_cover"] is None else f" last about {words.units(line['days_of_cover'])} days"
+    if cover and due:
+        cover += " once all is there"
     out = f"; half of all cases run out by {day(line['stockout_on'])}" if line["stockout_on"] else ""
     name = order["name"] or order["supplier"] or "no supplier"
     return [

@@ -58,9 +58,8 @@ def excess(
         write(f"{head}  {words.shortened(row['name'] or '', max(12, width() - len(head) - 2))}".rstrip())
         sells = "does not sell" if row["days_to_sell"] is None else f"lasts {words.units(row['days_to_sell'])} days"
         due = f" and {words.units(row['due'])} on order" if row["due"] else ""
-        write(
-            f"  {words.units(row['units'])} too many: {words.units(row['on_hand'])} on hand{due}; what is there {sells}"
-        )
+        stock = words.units(row["on_hand"])
+        write(f"  {words.units(row['units'])} too many: {stock} on hand{due}; what is on hand {sells}")
         write(f"  {row['advice']}")
     if found.lines.height > limit:
         write(f"... {words.count(found.lines.height - limit, 'more line')}: --all shows them")
