@@ -29,7 +29,8 @@ def test_the_python_of_the_readme_runs_and_gives_what_its_remarks_say(
     monkeypatch.chdir(tmp_path)
     found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert found is not None
-    scope: dict[str, Any] = {"history": history()}
+    items = pl.DataFrame({"unique_id": ["beans", "filters"], "on_hand": [20, 9], "lead_time_periods": [5, 5]})
+    scope: dict[str, Any] = {"history": history(), "items": items.with_columns(price=9.0, unit_cost=5.0)}
     shown = []
     for statement in ast.parse(found[1]).body:
         text = ast.unparse(statement)
@@ -37,7 +38,7 @@ def test_the_python_of_the_readme_runs_and_gives_what_its_remarks_say(
             shown.append(eval(text, scope))
         else:
             exec(text, scope)
-    table, total, whole, summary, made_of, lifts = shown
+    table, total, whole, summary, made_of, lifts, orders, prices, replayed = shown
     remark = re.search(r"to_frame\(.*?# (.*)", found[1])
     assert remark is not None
     assert table.columns == remark[1].split(", ")
@@ -48,6 +49,9 @@ def test_the_python_of_the_readme_runs_and_gives_what_its_remarks_say(
     assert {"level", "trend", "weekday"} <= set(made_of["kind"])
     assert made_of["units"].sum() == pytest.approx(table["mean"].sum())
     assert {"lift", "low", "high", "forecast_lift"} <= set(lifts.columns)
+    assert 0 < orders["spend"].sum() <= 200
+    assert prices["used"][0] == pytest.approx(orders["spend"].sum())
+    assert replayed["policy"].to_list() == ["moving_average", "base_stock", "optimise"]
     scope["shop"].close()
 
 
