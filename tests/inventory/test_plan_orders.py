@@ -99,3 +99,8 @@ def test_what_a_plan_cannot_do_is_refused_with_a_way_out() -> None:
         sw.plan_orders(ITEMS, paths()[:2])
     with pytest.raises(ParameterError, match="periods must be from 1 to the horizon 6, got 7"):
         sw.plan_orders(ITEMS, paths(), periods=7)
+
+
+def test_orders_of_more_packs_than_can_be_told_apart_are_refused() -> None:
+    with pytest.raises(ParameterError, match="give demand in larger units or a larger pack"):
+        sw.plan_orders(ITEMS, paths() * 10**9)

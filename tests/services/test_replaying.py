@@ -123,6 +123,12 @@ def test_what_cannot_be_replayed_is_refused_in_words(three_products: Panel) -> N
         replaying.named([])
     with pytest.raises(DataError, match="opening has no on_hand for slow and 1 more"):
         replaying.world(three_products, forecaster=counting, opening={"unique_id": ["fast"], "on_hand": [3.0]})
+    with pytest.raises(DataError, match="opening has a unique_id twice"):
+        replaying.world(three_products, forecaster=counting, opening={"unique_id": ["fast"] * 2, "on_hand": [3.0, 4.0]})
+    with pytest.raises(ParameterError, match="lead time must be whole periods, zero or more, got nan"):
+        replaying.world(three_products, forecaster=counting, lead_time_periods=float("nan"))
+    with pytest.raises(ParameterError, match="has a holding cost of 0, so textbook base stock"):
+        replaying.world(three_products, forecaster=counting, holding_cost=0.0)
     with pytest.raises(ParameterError, match="horizon 2 is shorter than lead and review time; give at least 3"):
         replaying.world(three_products, forecaster=counting, horizon=2)
     with pytest.raises(ParameterError, match="must need no forecast"):

@@ -36,6 +36,9 @@ MOST_ORDER_PERIODS: Final = 10
 MOST_LISTED: Final = 300_000
 """Plans of one product-warehouse that are listed one by one, where its choice is that small."""
 
+MOST_PACKS: Final = 10_000_000
+"""Packs of one order: one pack more would change the cost by less than rounding does, and the search would stop."""
+
 _CELLS_AT_ONCE: Final = 400_000  # candidate plans times paths worked on at once: about 3 MB an array
 _NO_GAIN: Final = 1e-10  # of the cost: less is rounding, not a cheaper plan
 
@@ -136,6 +139,11 @@ class PlanPricer:
         most = np.maximum(least, np.ceil(met / self.pack)).astype(np.int64)  # [n]
         if np.isfinite(self.largest_quantity):
             most = np.minimum(most, int(np.floor(self.largest_quantity / self.pack + 1e-9)))
+        if most.max(initial=0) > MOST_PACKS:
+            raise ParameterError(
+                f"an order of up to {most.max():,} packs of {self.pack:g} cannot be planned exactly; give demand in "
+                f"larger units or a larger pack, at most {MOST_PACKS:,} packs"
+            )
         if np.any(most < least):  # no quantity is allowed at all
             self.periods, n, most = self.periods[:0], 0, most[:0]
             self._share, self._by, arrival = self._share[:0], self._by[:0], arrival[:0]

@@ -99,6 +99,12 @@ def _normal_level(now: Situation) -> tuple[Floats, Floats]:
     recent = recent_demand(now.history, min(2 * _window(now.history), int(now.history.lengths.max(initial=1))))
     mean, deviation = _mean(recent), _deviation(recent)
     cover = now.terms.protection_periods
+    free = np.flatnonzero(now.terms.critical_ratio >= 1)
+    if len(free):
+        raise ParameterError(
+            f"series {now.history.ids[int(free[0])]!r} has a holding cost of 0, so textbook base stock would hold "
+            "without end; give a holding_cost above zero"
+        )
     level = mean * cover + ndtri(now.terms.critical_ratio) * deviation * np.sqrt(cover)
     return np.maximum(level, 0.0), mean
 

@@ -226,11 +226,14 @@ def world(
 
 
 def _longest_lead(items: Any, everywhere: ArrayLike) -> int:
-    longest = int(np.max(np.asarray(everywhere), initial=0))
+    longest_of_all = float(np.max(np.asarray(everywhere, dtype=np.float64), initial=0.0))
+    if not np.isfinite(longest_of_all):
+        raise ParameterError(f"lead time must be whole periods, zero or more, got {longest_of_all}")
+    longest = int(longest_of_all)
     if items is not None:
         frame = to_polars(items, "items")
         if "lead_time_periods" in frame.columns:
-            given = frame["lead_time_periods"].cast(pl.Float64).fill_null(float(longest))
+            given = frame["lead_time_periods"].cast(pl.Float64).fill_nan(None).fill_null(float(longest))
             longest = int(given.max()) if frame.height else longest  # type: ignore[arg-type]
     return longest
 
@@ -274,13 +277,16 @@ def _opening(past: Panel, terms: ReplayTerms, opening: Any, notes: list[str]) ->
         if lost:
             raise DataError(f"opening has no column {lost[0]}; give unique_id and on_hand")
         frame = frame.with_columns(pl.col("unique_id").cast(pl.String))
+        if frame["unique_id"].is_duplicated().any():
+            raise DataError("opening has a unique_id twice; give one row for each series")
         own = pl.DataFrame({"unique_id": past.ids}).join(
             frame.select("unique_id", pl.col("on_hand").cast(pl.Float64)), on="unique_id", how="left",
             maintain_order="left",
         )  # fmt: skip
         missing = own.filter(pl.col("on_hand").is_null())["unique_id"]
         if len(missing):
-            raise DataError(f"opening has no on_hand for {missing[0]} and {len(missing) - 1} more; give every series")
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            raise DataError(f"opening has no on_hand for {missing[0]}{more}; give every series")
         return Stock(np.maximum(own["on_hand"].to_numpy(), 0.0), pipeline)
     notes.append(
         f"the stock at the beginning is what the textbook base stock (normal demand, mean and deviation of the last "
