@@ -371,3 +371,11 @@ def test_a_search_that_runs_out_of_time_keeps_the_budget_and_ends_on_single_unit
     assert decision.bound <= decision.cost
     rows = slice(decision.options.offsets[5], decision.options.offsets[6])
     assert np.diff(decision.options.quantity[rows]).min() == 1
+
+
+def test_a_lane_to_a_warehouse_nobody_knows_is_noted(paths: np.ndarray) -> None:
+    items = six_items(product=["tea"] * 6, warehouse=list("UVWXYZ"))
+    lanes = {"from": ["U", "U"], "to": ["V", "Sout"], "lead_time_periods": [1, 1], "cost": [0.1, 0.1]}
+    assert any("in warehouse Sout:" in note for note in optimise(items, paths, lanes=lanes).notes)
+    only = {name: cells[:1] for name, cells in lanes.items()}
+    assert not any("in warehouse" in note for note in optimise(items, paths, lanes=only).notes)

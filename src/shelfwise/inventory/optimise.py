@@ -341,6 +341,7 @@ def optimise(
     moves = None
     if lanes is not None:
         moves = engine.transfers(choice, lanes)
+        notes += _idle_lanes(lanes, terms.frame)
         after = engine.after(moves)
         moved, found, chosen = after.decide(gap, time_limit, mode) if len(moves) else (options, summary, choice)
         if chosen.cost + moves.cost.sum() < choice.cost and len(chosen.unmet) <= len(choice.unmet):
@@ -383,6 +384,15 @@ def _check_call(gap: float, time_limit: float, seed: int) -> None:
         raise ParameterError(f"time_limit must be above 0 seconds, got {time_limit}")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise ParameterError(f"seed must be a whole number, got {seed!r}")
+
+
+def _idle_lanes(lanes: Any, items: pl.DataFrame) -> list[str]:
+    """Say which warehouses of the lanes no item has, so that a misspelt one is seen."""
+    known = set(items.filter(pl.col("product").is_not_null())["warehouse"].drop_nulls())
+    lost = sorted({end for lane in read_lanes(lanes) for end in (lane.source, lane.target)} - known)
+    if not lost:
+        return []
+    return [f"no item with a product is in warehouse {', '.join(lost[:5])}: lanes from and to there move nothing"]
 
 
 def _check_size(source: DemandSource, terms: ItemTerms) -> None:
