@@ -202,8 +202,12 @@ def _walked(
 def _place(quantity: Floats, lead: Integers, leads: list[tuple[int, Integers]], period: int, coming: Floats) -> None:
     """Put orders [S, N] into the ring of arrivals: by lead time where it is [N], path by path where it is [S, N]."""
     if lead.ndim == 2:
-        at = np.nonzero(quantity)
-        coming[(period + lead[at]) % len(coming), *at] += quantity[at]
+        ordering = np.flatnonzero(quantity.any(axis=0))  # most products order in few periods
+        if len(ordering):
+            some = quantity[:, ordering]
+            row, place = np.nonzero(some)
+            column = ordering[place]
+            coming[(period + lead[row, column]) % len(coming), row, column] += some[row, place]
     for value, columns in leads:
         coming[(period + value) % len(coming)][:, columns] += quantity[:, columns]
 

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ParameterError
-from shelfwise.domain.events import PlanPublished
+from shelfwise.domain.events import PlanPublished, RecommendationDecided
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
 from shelfwise.inventory.bundles import exploded, without_bundles
@@ -46,7 +46,7 @@ from shelfwise.services.budgeting import Budget
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 from shelfwise.services.supply import Supply
-from shelfwise.storage import archive, catalogue, outbox, overrides, plans
+from shelfwise.storage import archive, catalogue, outbox, overrides, plans, sales
 from shelfwise.storage.overrides import Override
 
 _log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ PUBLISHED: Final = 0
 """Number in a run's archive of the forecast it was made on."""
 UNTOUCHED: Final = 1
 """Number of what the model said of the series that overrides changed."""
+LOOKED_BACK: Final = 1000
+"""Events among which `standing` looks for its plan; after more decisions than that it reads the demand."""
 REJECTED_UNTIL_GROWN_BY: Final = 0.5
 EDITED_WITHIN: Final = 0.25
 
@@ -239,7 +241,34 @@ def make_plan(
         ),
         side,
     )
-    return _saved(app, plan, replace(adjusted, forecast=forecast), mark, side) if save else plan
+    marks = {"mark": mark, "quick_mark": _quick_mark(app, known.products, side)}
+    return _saved(app, plan, replace(adjusted, forecast=forecast), marks, side) if save else plan
+
+
+def standing(app: App, side: Supply) -> Plan | None:
+    """Return the plan made last if nothing has been booked or changed since; None where `make_plan` has to look.
+
+    Unlike `make_plan` it need not read the demand: what is booked is written into the outbox, and the rest is small.
+    """
+    with app.database.read() as connection:
+        run = plans.latest_run(connection)
+        if run is None or not _nothing_booked_since(connection, run, app.today()):
+            return None
+        products = catalogue.products(connection)
+    if run.parameters.get("quick_mark") != _quick_mark(app, products, side):
+        return None
+    return _restored(app, run, side)
+
+
+def _nothing_booked_since(connection: Any, run: plans.PlanRun, today: dt.date) -> bool:
+    """Say whether only decisions were made since a run, and no day has become complete."""
+    for happened in outbox.latest(connection, LOOKED_BACK):
+        if happened.event == PlanPublished(run.id):
+            span = sales.sales_span(connection)
+            return span is not None and not run.data_until < span[1] < today
+        if not isinstance(happened.event, RecommendationDecided):
+            return False
+    return False
 
 
 # ---------------------------------------------------------------------- making
@@ -352,33 +381,41 @@ def _mark(
 ) -> str:
     """Return a fingerprint of everything a plan depends on; an override never changes, so its number stands for it."""
     settings = app.settings
-    digest = hashlib.sha256()
     choices = [
         asdict(rules), model, settings.horizon, settings.n_paths, settings.seed, settings.live_days,
         str(known.planning_day), known.panel.n_series, known.censored_by_stock, known.censored_by_silence,
         [one.id for one in words_against], sorted((budgets or {}).items()),
         by_class,
     ]  # fmt: skip
-    digest.update(json.dumps(choices).encode())
+    digest = hashlib.sha256(_digest(choices, known.products, side))
     digest.update(known.panel.values.tobytes())
-    for frame in (
-        known.products,
-        side.bundles,
-        side.suppliers,
-        side.stock.drop("as_of"),
-        side.open_orders,
-        side.events,
-    ):
-        digest.update(frame.write_csv().encode())
-    digest.update(side.lead_times.drop("samples").write_csv().encode())
     return digest.hexdigest()
 
 
-def _saved(app: App, plan: Plan, adjusted: Adjusted, mark: str, side: Supply) -> Plan:
+def _quick_mark(app: App, products: pl.DataFrame, side: Supply) -> str:
+    """Return a fingerprint of the settings and of everything but demand that a plan depends on."""
+    settings = app.settings
+    choices = [
+        settings.service_level, settings.service_kind, settings.default_lead_time_days, settings.review_days,
+        settings.class_service_levels, settings.model, settings.horizon, settings.n_paths, settings.seed,
+        settings.live_days,
+    ]  # fmt: skip
+    return _digest(choices, products, side).hex()
+
+
+def _digest(choices: list[Any], products: pl.DataFrame, side: Supply) -> bytes:
+    digest = hashlib.sha256(json.dumps(choices).encode())
+    for frame in (products, side.bundles, side.suppliers, side.stock.drop("as_of"), side.open_orders, side.events):
+        digest.update(frame.write_csv().encode())
+    digest.update(side.lead_times.drop("samples").write_csv().encode())
+    return digest.digest()
+
+
+def _saved(app: App, plan: Plan, adjusted: Adjusted, marks: Mapping[str, str], side: Supply) -> Plan:
     """Save the run, its forecast and its recommendations; carry decisions over; return the plan as it stands."""
     now = app.now()
     parameters = {
-        "mark": mark, "as_of": plan.as_of.isoformat(), "rules": asdict(plan.rules), "notes": list(plan.notes),
+        **marks, "as_of": plan.as_of.isoformat(), "rules": asdict(plan.rules), "notes": list(plan.notes),
         "overrides": [one.id for one in adjusted.used],
         "budget": None if plan.budget is None else asdict(plan.budget),
     }  # fmt: skip

@@ -38,8 +38,7 @@ from shelfwise.inventory.what_if import (
     told,
     totals,
 )
-from shelfwise.services import budgeting, demand, planning, predictions, supply
-from shelfwise.services.demand import Demand
+from shelfwise.services import budgeting, planning, predictions, supply
 from shelfwise.services.planning import CELLS_PER_CHUNK, Plan
 from shelfwise.services.supply import Supply
 from shelfwise.services.what_if_questions import Question, elasticity_of, in_words, lift_of, resolved
@@ -123,21 +122,13 @@ def ask(app: App, question: Question, *, progress: Progress | None = None) -> An
         The store has no sales, or no live product.
     """
     tell = progress or _silent
-    known, side = demand.load(app, days_ahead=planning.DAYS_LAID_OUT), supply.load(app)
-    before = planning.latest(app)
-    plan = planning.make_plan(
-        app,
-        service_level=_asked_level(app, before),
-        budgets=_budgets(before),
-        known=known,
-        side=side,
-        progress=progress,
-    )
+    side = supply.load(app)
+    plan = planning.standing(app, side) or _renewed(app, side, progress)
     if plan.run_id is None:
         raise ParameterError("the plan was not saved, so that its forecast is not there")
     question = resolved(app, question, plan)
     tell("playing out the plan", 3, 5)
-    world = _world(app, plan, known, side)
+    world = _world(app, plan, side)
     base = world.base()
     tell("playing out the change", 4, 5)
     changed, notes = world.changed(app, question)
@@ -158,6 +149,14 @@ def ask(app: App, question: Question, *, progress: Progress | None = None) -> An
         totals=compared(_summed(base.measures), _summed(changed.measures)),
         lines=frame,
         notes=(*notes, *_standing_notes(base.lines)),
+    )
+
+
+def _renewed(app: App, side: Supply, progress: Progress | None) -> Plan:
+    """Return the plan that holds, made as the last one was asked for."""
+    before = planning.latest(app)
+    return planning.make_plan(
+        app, service_level=_asked_level(app, before), budgets=_budgets(before), side=side, progress=progress
     )
 
 
@@ -214,7 +213,6 @@ class _World:
     lines: pl.DataFrame  # of the plan, with price
     forecast: Forecast
     side: Supply
-    known: Demand
     seed: int
 
     def base(self) -> _Played:
@@ -304,7 +302,7 @@ class _World:
                     "more"
                 )
             raised = np.array([lift_of(promotion, known, category) for category in lines["category"].gather(rows)])
-            planned = self._promoted(lines["unique_id"].gather(rows), horizon)[:, first:last]
+            planned = self._promoted(rows, horizon)[:, first:last]
             factors[rows, first:last] *= np.where(planned, 1.0, raised[:, None])
             if planned.any():
                 notes.append(
@@ -330,18 +328,20 @@ class _World:
                 )
         return factors, prices, notes
 
-    def _promoted(self, ids: pl.Series, horizon: int) -> NDArray[np.bool_]:
-        """Return [n, H] the days on which a promotion is in the forecast already."""
-        found = np.zeros((len(ids), horizon), dtype=np.bool_)
-        panel = self.known.panel
-        if "promotion" not in panel.known_future:
-            return found
-        place = {name: row for row, name in enumerate(panel.ids)}
-        flags = np.nan_to_num(panel.known_future["promotion"].at(panel.ends, horizon)) > 0.5
-        for row, name in enumerate(ids):
-            if name in place:
-                found[row] = flags[place[name]]
-        return found
+    def _promoted(self, rows: NDArray[np.int64], horizon: int) -> NDArray[np.bool_]:
+        """Return [n, H] the days on which a promotion of the lines is in the calendar, and so in the forecast."""
+        found = np.zeros((self.lines.height, horizon), dtype=np.bool_)
+        for event in self.side.events.filter(pl.col("kind") == "promotion").iter_rows(named=True):
+            kind = event["scope_kind"]
+            if kind == "shop":
+                hit = np.ones(len(found), dtype=np.bool_)
+            elif kind in ("product", "category", "warehouse"):
+                hit = (self.lines[kind] == event["scope"]).fill_null(value=False).to_numpy()
+            else:
+                continue
+            first, last = ((event[name] - self.plan.as_of).days for name in ("starts_on", "ends_on"))
+            found[hit, max(first, 0) : max(last + 1, 0)] = True
+        return found[rows]
 
     def _played(
         self, lines: pl.DataFrame, items: pl.DataFrame, forecast: Forecast, coming: Incoming, horizon: int
@@ -382,7 +382,7 @@ class _World:
         return _Played(lines, measures.with_columns(pl.when(seen).then(pl.col(name)).alias(name) for name in hidden))
 
 
-def _world(app: App, plan: Plan, known: Demand, side: Supply) -> _World:
+def _world(app: App, plan: Plan, side: Supply) -> _World:
     """Return the plan's world, with the lines in the order of its forecast."""
     forecast = planning.published_forecast(app, plan.run_id or 0)
     places = pl.DataFrame({"unique_id": forecast.ids}).with_row_index("place")
@@ -393,7 +393,7 @@ def _world(app: App, plan: Plan, known: Demand, side: Supply) -> _World:
     lines = lines.join(prices, on="product", how="left", maintain_order="left")
     if rows.height < len(forecast):
         forecast = forecast.select(rows["place"].to_numpy())
-    return _World(plan, lines, forecast, side, known, app.settings.seed)
+    return _World(plan, lines, forecast, side, app.settings.seed)
 
 
 def _parts(forecast: Forecast) -> Iterator[tuple[slice, Forecast]]:
