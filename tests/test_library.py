@@ -118,6 +118,10 @@ def test_a_store_goes_from_a_file_to_a_purchase_order(tmp_path: Path) -> None:
         assert lines["product"].to_list() == ["b", "a"]
         assert "safety" in store.why("Beans")[0].line["arithmetic"]
         assert store.risks(correct=False).table.height == 2
+        answer = store.what_if(demand={"Beans": 1.5}, lead_time=2, save="rush")
+        assert answer.asked == ("demand of a +50 %", "lead time +2 days")
+        assert store.scenarios()["scenario"].to_list() == ["rush"]
+        assert store.scenario("rush").total("lost_units") == answer.total("lost_units")
         (number,) = store.approve("all")
         assert store.purchase_orders("draft")["quantity"].sum() == lines["quantity"].sum()
         assert store.orders().height == 0

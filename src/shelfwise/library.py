@@ -51,6 +51,8 @@ from shelfwise.services import (
     predictions,
     replaying,
     risks,
+    scenarios,
+    what_if,
 )
 from shelfwise.services import excess as excess_stock
 from shelfwise.services.adjusting import Change
@@ -61,6 +63,12 @@ from shelfwise.services.order_tuning import TunedOrders as TunedOrders
 from shelfwise.services.override_scores import OverrideScores
 from shelfwise.services.planning import Plan
 from shelfwise.services.risks import Risks
+from shelfwise.services.scenarios import Comparison, Promoted
+from shelfwise.services.what_if import Answer
+from shelfwise.services.what_if_questions import LeadTimeChange as LeadTimeChange
+from shelfwise.services.what_if_questions import Price as Price
+from shelfwise.services.what_if_questions import Promotion as Promotion
+from shelfwise.services.what_if_questions import Question
 from shelfwise.storage.overrides import Override
 
 MOSTLY: Final = 0.5  # a column of words that is empty more often than this names events
@@ -670,6 +678,59 @@ class Store:
         """
         return risks.assess(self.app, products=products, days=days, correct=correct)
 
+    def what_if(
+        self,
+        *,
+        demand: float | Mapping[str, float] | None = None,
+        lead_time: float | Mapping[str, float | LeadTimeChange] | None = None,
+        closed: Mapping[str, date] | None = None,
+        budget: float | Mapping[str, float] | None = None,
+        service_level: float | None = None,
+        promotions: Sequence[Promotion] = (),
+        prices: Sequence[Price] = (),
+        elasticity: float | None = None,
+        save: str | None = None,
+    ) -> Answer:
+        """Return what a change would do to the plan: ``.totals``, ``.lines``, ``.changed``.
+
+        ``demand`` is a factor, or factors by product, line or scope like ``category:Tea``; ``lead_time`` days more, of
+        all suppliers or by supplier; ``closed`` the last closed day by supplier; ``budget`` money, in all or by
+        supplier. ``save`` keeps the answer under a name, for `scenario`, `compare_scenarios` and `promote_scenario`.
+        """
+        question = Question(
+            demand=_by_name(demand),
+            lead_time={
+                name: change if isinstance(change, LeadTimeChange) else LeadTimeChange(name, change)
+                for name, change in _by_name(lead_time).items()
+            },
+            closed=closed or {},
+            budget=_by_name(budget),
+            service_level=service_level,
+            promotions=tuple(promotions),
+            prices=tuple(prices),
+            elasticity=elasticity,
+        )
+        answer = what_if.ask(self.app, question)
+        if save is not None:
+            scenarios.save(self.app, save, answer)
+        return answer
+
+    def scenarios(self) -> pl.DataFrame:
+        """Return the saved what-if answers, the newest first."""
+        return scenarios.listed(self.app)
+
+    def scenario(self, name: str) -> Answer:
+        """Return a saved what-if answer."""
+        return scenarios.shown(self.app, name)
+
+    def compare_scenarios(self, first: str, second: str) -> Comparison:
+        """Return two scenarios side by side."""
+        return scenarios.compare(self.app, first, second)
+
+    def promote_scenario(self, name: str) -> Promoted:
+        """Make a scenario's quantities those of the plan, as edits that can be undone."""
+        return scenarios.promote(self.app, name)
+
     def purchase_orders(self, status: str | None = None) -> pl.DataFrame:
         """Return purchase order lines, of all orders or of those in one state."""
         return ordering.purchase_orders(self.app, status=status)
@@ -683,3 +744,8 @@ class Store:
     ) -> pl.DataFrame:
         """Book a delivery of a purchase order, in full unless quantities are given; return the receipts."""
         return ordering.receive(self.app, number, quantities, received_on).booked
+
+
+def _by_name(given: Any) -> Mapping[str, Any]:
+    """Return values by name; one alone is about everything."""
+    return {} if given is None else given if isinstance(given, Mapping) else {"all": given}

@@ -9,7 +9,7 @@ import pytest
 from tests.services.worlds import MONDAY, sales
 
 from shelfwise.app import App
-from shelfwise.services import catalogue, decisions, planning
+from shelfwise.services import catalogue, decisions, planning, supply
 from shelfwise.services.planning import make_plan
 
 
@@ -62,6 +62,24 @@ def test_an_edit_stays_while_the_proposal_hardly_changes_and_falls_when_it_does(
     )
     assert far["proposed"] < 0.75 * line["quantity"]
     assert (far["status"], far["quantity"]) == ("proposed", far["proposed"])
+
+
+def test_a_plan_stands_through_decisions_and_falls_with_anything_booked_or_changed(demo: App) -> None:
+    plan = planning.standing(demo, supply.load(demo))
+    assert plan is not None
+    line = plan.open_lines.row(0, named=True)
+    decisions.edit(demo, plan, {line["unique_id"]: 3.0}, "one box")
+    edited = planning.standing(demo, supply.load(demo))
+    assert edited is not None
+    assert edited.run_id == plan.run_id
+    assert edited.lines.filter(pl.col("status") == "edited")["unique_id"].to_list() == [line["unique_id"]]
+    decisions.approve(demo, edited, [line["unique_id"]])
+    assert planning.standing(demo, supply.load(demo)) is None
+    again = make_plan(demo)
+    assert planning.standing(demo, supply.load(demo)) is not None
+    catalogue.edit_supplier(demo, "S-BRIN", {"lead_time_days": 2.0})
+    assert planning.standing(demo, supply.load(demo)) is None
+    assert make_plan(demo).run_id == (again.run_id or 0) + 1
 
 
 def test_a_snoozed_line_comes_back_on_its_day(demo: App) -> None:

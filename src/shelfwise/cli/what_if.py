@@ -141,7 +141,9 @@ def listed(database: DatabaseOption = None, as_json: JsonOption = False, as_csv:
         from shelfwise.services import scenarios
 
         frame = scenarios.listed(shop)
-    write_frame(frame, to, shown=LISTED, empty="no scenario is saved; `shelfwise whatif ... --save NAME` saves one")
+    write_frame(
+        frame, to, shown=LISTED, empty="no scenario is saved; `shelfwise whatif --demand +10% --save NAME` saves one"
+    )
 
 
 @group.command("show", no_args_is_help=True)
