@@ -69,3 +69,28 @@ def some_limits(
             value = tight * rng.uniform(0.3, 1.6) * float(wanted[members].sum())
             limits.append(Limit("supplier_min", f"S{scope}", None, value, members))
     return limits
+
+
+def supplier_world(n_items: int, n_suppliers: int, seed: int, budget: float = 0.5) -> tuple[OrderOptions, list[Limit]]:
+    """Items under suppliers' minima that do not fit the budget together, with tight space and service out of reach.
+
+    Minima come to 30 to 100 % of what a supplier's cheapest options would spend, the budget to a part of all that.
+    """
+    options = some_options(n_items, seed)
+    rng = np.random.default_rng([seed, 3])
+    supplier = rng.integers(0, n_suppliers, n_items)
+    warehouse, group = rng.integers(0, min(3, n_items), (2, n_items))
+    rows, nothing = options.cheapest(), options.offsets[:-1]
+    wanted, more = options.spend[rows], options.space[rows, 0] - options.space[nothing, 0]
+    limits = [Limit("budget", None, None, budget * float(wanted.sum()), np.ones(n_items, dtype=bool))]
+    for scope in range(3):
+        members = warehouse == scope
+        space = float(options.space[nothing[members], 0].sum()) + 0.7 * float(more[members].clip(0.0).sum())
+        limits.append(Limit("space", f"W{scope}", 1, space, members))
+        limits.append(Limit("service", f"G{scope}", None, 0.99, group == scope))
+    for scope in range(n_suppliers):
+        members = supplier == scope
+        limits.append(
+            Limit("supplier_min", f"S{scope}", None, rng.uniform(0.3, 1.0) * float(wanted[members].sum()), members)
+        )
+    return options, limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.inventory.joint_worlds import some_limits, some_options
+from tests.inventory.joint_worlds import some_limits, some_options, supplier_world
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.inventory.joint_order import choose
@@ -127,6 +127,52 @@ def test_supplier_is_left_out_where_its_minimum_costs_more_than_it_saves() -> No
     choice = choose(options, [Limit("supplier_min", "S1", None, 40.0, np.array([True]))])
     assert choice.rows.tolist() == [0]
     assert "asked, orders that pay for themselves come to 10.00; nothing is ordered" in choice.unmet[0]
+
+
+@pytest.mark.parametrize("mode", ["auto", "lagrangian", "exact"])
+def test_of_two_suppliers_whose_minima_do_not_fit_the_budget_the_more_valuable_gets_its_own(mode: str) -> None:
+    suppliers = [np.array([True, True, False]), np.array([False, False, True])]
+    limits = [Limit("supplier_min", name, None, 70.0, own) for name, own in zip("AB", suppliers, strict=True)]
+    choice = choose(three_items(), [Limit("budget", None, None, 110.0, ALL), *limits], mode=mode)
+    assert choice.rows.tolist() == [2, 4, 6]  # A saves 130 for 70; B saves 40 for 100
+    assert choice.used.tolist() == [70.0, 70.0, 0.0]
+    assert choice.unmet == ("supplier minimum of B: 70.00 does not pay under the other limits; nothing is ordered",)
+
+
+def test_two_items_move_together_where_a_supplier_stands_just_at_its_minimum() -> None:
+    options = OrderOptions(
+        offsets=np.array([0, 2, 4, 6]), quantity=np.tile([0.0, 10.0], 3),
+        cost=np.array([50.0, 10.0, 50.0, 11.0, 50.0, 30.0]), spend=np.tile([0.0, 100.0], 3),
+        lost_units=np.zeros(6), stockout=np.zeros(6), space=np.array([[0.0], [9.0], [0.0], [9.0], [0.0], [1.0]]),
+        demand_units=np.ones(3),
+    )  # fmt: skip
+    limits = [
+        Limit("supplier_min", "S1", None, 200.0, ALL),
+        Limit("budget", None, None, 200.0, ALL),
+        Limit("space", "W1", None, 12.0, ALL),
+    ]
+    choice = choose(options, limits, mode="lagrangian")
+    assert choice.rows.tolist() == [1, 2, 5]
+
+
+@pytest.mark.parametrize(("n_items", "n_suppliers"), [(300, 3), (2_000, 5)])
+def test_suppliers_minima_that_bind_with_everything_else_are_proven_from_prices(n_items: int, n_suppliers: int) -> None:
+    options, limits = supplier_world(n_items, n_suppliers, seed=1)
+    choice = choose(options, limits, mode="lagrangian", gap=1e-3)
+    assert choice.gap <= 1e-3
+    for limit, used in zip(limits, choice.used, strict=True):
+        if limit.kind == "supplier_min":
+            assert used == 0 or used >= limit.value * (1 - 1e-9)
+        elif limit.kind == "budget":
+            assert used <= limit.value * (1 + 1e-9)
+
+
+def test_more_suppliers_than_are_branched_on_still_get_their_minimum_or_nothing() -> None:
+    options, limits = supplier_world(2_004, 1_002, seed=4)
+    choice = choose(options, limits, mode="lagrangian")
+    for limit, used in zip(limits, choice.used, strict=True):
+        assert limit.kind != "supplier_min" or used == 0 or used >= limit.value * (1 - 1e-9)
+    assert choice.bound <= choice.cost
 
 
 def test_many_items_come_within_a_hundredth_of_a_percent() -> None:

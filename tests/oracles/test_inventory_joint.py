@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import highspy
 import numpy as np
 import pytest
-from tests.inventory.joint_worlds import KINDS, some_limits, some_options
+from tests.inventory.joint_worlds import KINDS, some_limits, some_options, supplier_world
 
 from shelfwise.inventory.joint_order import SERVICE_CAP, choose
 from shelfwise.inventory.order_options import Limit, OrderOptions
@@ -144,3 +144,16 @@ def test_program_in_steps_gives_the_same_least_cost(seed: int) -> None:
     options, limits = some_world(seed)
     choice = choose(options, limits, mode="exact", gap=0.0)
     assert total(options, limits, choice.rows) == pytest.approx(least_by_steps(options, limits), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_no_combination_is_better_where_suppliers_minima_do_not_fit_the_budget(seed: int) -> None:
+    options, limits = supplier_world(6, 2 + seed % 2, seed, budget=(0.2, 0.4, 0.7)[seed % 3])
+    least = least_of_all(options, limits)
+    choice = choose(options, limits, mode="lagrangian", gap=0.0)
+    reached = total(options, limits, choice.rows)
+    slack = 1e-6 * max(1.0, abs(least))
+    assert least - slack <= reached <= least * 1.05 + slack
+    assert choice.bound + reached - choice.cost <= least + slack
+    exact = choose(options, limits, mode="auto", gap=0.0)
+    assert total(options, limits, exact.rows) == pytest.approx(least, rel=1e-6)

@@ -138,6 +138,8 @@ def solve_exactly(
     time_limit: float,
     possible: NDArray[np.bool_] | None = None,
     start: Integers | None = None,
+    most_nodes: int | None = None,
+    target: float | None = None,
 ) -> ExactChoice:
     """Choose one option for each item, to within ``gap`` (a fraction of the cost) or until the time is up.
 
@@ -147,6 +149,10 @@ def solve_exactly(
         [C] False for options that are known not to be chosen; at least one of each item is True.
     start
         [N] option rows of a plan that keeps the limits, if one is known.
+    most_nodes
+        Nodes of the tree after which the best choice so far is returned.
+    target
+        A choice that costs no more than that, with what missing soft limits costs, ends the search.
     """
     import highspy
 
@@ -156,6 +162,10 @@ def solve_exactly(
     solver.setOptionValue("time_limit", float(max(time_limit, 0.01)))
     solver.setOptionValue("mip_rel_gap", float(gap))
     solver.setOptionValue("mip_abs_gap", 1e-9)
+    if most_nodes is not None:
+        solver.setOptionValue("mip_max_nodes", most_nodes)
+    if target is not None:
+        solver.setOptionValue("objective_target", float(target))
     solver.passModel(program.model())
     known = None if start is None else program.point(start)
     if known is not None:

@@ -21,6 +21,7 @@ from shelfwise.domain.errors import ParameterError
 from shelfwise.inventory.exact_choice import MOST_ITEMS, solve_exactly
 from shelfwise.inventory.joint_repair import repaired
 from shelfwise.inventory.lagrangian import (
+    MOST_SUPPLIERS,
     Dual,
     JointProblem,
     PricedItems,
@@ -30,6 +31,7 @@ from shelfwise.inventory.lagrangian import (
     solve_dual,
 )
 from shelfwise.inventory.order_options import Flags, Floats, Integers, Limit, OrderOptions
+from shelfwise.inventory.supplier_choice import SupplierChoice
 
 Mode = Literal["auto", "lagrangian", "exact"]
 
@@ -134,20 +136,28 @@ def choose(
     priced = PricedItems(problem)
     finest = 1e-7 if problem.minima else 1e-9  # the prices of minima are found to 1e-8
     dual = solve_dual(priced, tolerance=min(max(0.001 * gap, finest), 1e-5), deadline=deadline)
-    plan = repaired(priced, dual, gap=gap, deadline=deadline)
-    rows, bound, used_mode = priced.rows(plan.option), dual.point.value, "lagrangian"
+    plan, bound, rounds = repaired(priced, dual, gap=gap, deadline=deadline), dual.point.value, dual.rounds
+    few_minima = 0 < len(problem.minima) <= MOST_SUPPLIERS
+    if few_minima and plan.objective - bound > gap * max(abs(_cost(options, priced.rows(plan.option))), 1e-12):
+        until = started + 0.25 * time_limit if mode == "auto" and len(free) <= MOST_ITEMS else deadline
+        search = SupplierChoice(priced, dual, plan, gap, until)
+        bound = max(bound, search.run())
+        plan, rounds = search.plan, rounds + search.rounds
+    rows, used_mode = priced.rows(plan.option), "lagrangian"
     minimum_prices = np.where(plan.on, dual.point.minimum_price, 0.0)
     reached = plan.objective
     if mode == "auto" and reached - bound > gap * max(abs(_cost(options, rows)), 1e-12) and len(free) <= MOST_ITEMS:
         left = deadline - time.monotonic()
         if left > 0:
             possible = _possible(priced, dual, reached)
-            exact = solve_exactly(problem, gap=gap, time_limit=left, possible=possible, start=rows)
+            # Of the cost alone, as published; HiGHS counts what missing soft limits costs too.
+            of_all = gap * abs(_cost(options, rows)) / max(abs(reached), 1e-12)
+            exact = solve_exactly(problem, gap=of_all, time_limit=left, possible=possible, start=rows)
             bound = max(bound, min(exact.bound, reached))
             if exact.rows is not None and _objective(problem, exact.rows) < reached:
                 rows, used_mode = exact.rows, "exact"
     prices = _limit_prices(limits, dual.worth, minimum_prices, options)
-    return _published(options, limits, problem, rows, bound, prices, used_mode, dual.rounds, started)
+    return _published(options, limits, problem, rows, bound, prices, used_mode, rounds, started)
 
 
 def _check(options: OrderOptions, limits: Sequence[Limit], gap: float, time_limit: float, mode: str) -> None:

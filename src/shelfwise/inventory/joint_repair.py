@@ -16,13 +16,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfwise.inventory.lagrangian import Dual, Layer, Point, PricedItems, solve_dual
+from shelfwise.inventory.lagrangian import Dual, Layer, Point, PricedItems
 from shelfwise.inventory.order_options import Floats, Integers
 
 CANDIDATES: Final = 100_000
 MOST_WALKED: Final = 60_000
 PAIRED: Final = 200
-MOST_SWITCHED: Final = 30
 TOLERANCE: Final = 1e-9
 """Of a limit's right side: what a sum of floats may be over it."""
 
@@ -101,6 +100,11 @@ class Repair:
         self.set_options(point.option)
         self.moves = self._near(most_moves)
         self.labels = [layer.labels[self.moves.item] for layer in self.layers]  # [M] each
+
+    @property
+    def signed_layers(self) -> list[tuple[Layer, float]]:
+        """Layers of limits, the suppliers' minima last; a minimum is a limit on spend below zero."""
+        return list(zip(self.layers, self.signs, strict=True))
 
     def set_options(self, option: NDArray[np.int64]) -> None:
         """Start from these options [n]."""
@@ -301,56 +305,28 @@ class Repair:
 
 
 def repaired(priced: PricedItems, dual: Dual, *, gap: float, deadline: float) -> Repair:
-    """Return a plan that keeps every limit that must be kept, near the bound of ``dual``."""
-    force = np.zeros(len(priced.least), dtype=np.int8)
-    plan = _plan(priced, dual, dual.prices, dual.point, gap, deadline)
-    nothing = Repair(priced, dual.prices, dual.point, most_moves=0)
-    nothing.set_options(np.zeros(len(priced.items), dtype=np.int64))
-    turned = 1
-    while not plan.kept and plan.on.any():  # the minima do not fit together: drop those that gain least
-        on = np.flatnonzero(plan.on)
-        force[on[np.argsort(dual.point.lead[on], kind="stable")[:turned]]] = -1
-        turned *= 2
-        plan = _forced(priced, dual, force, nothing.objective, gap, deadline)
+    """Return a plan that keeps every limit that must be kept, near the bound of ``dual``.
+
+    Where suppliers have minima it may be far from it; which of them to order from is then another question.
+    """
+    plan = walked(priced, dual.prices, dual.point)
+    if not plan.kept and plan.on.any():
+        without = priced.answer(dual.prices, np.full(len(priced.least), -1, dtype=np.int8))
+        plan = walked(priced, dual.prices, without)
     if not plan.kept:
         plan.set_options(np.zeros(len(priced.items), dtype=np.int64))
         plan.fill()
-    return _switched(priced, dual, plan, gap, deadline)
+    elif not len(priced.least):
+        plan.exchange(dual.point.value + gap * abs(dual.point.value), deadline)
+    return plan
 
 
-def _enough(dual: Dual, gap: float) -> float:
-    return dual.point.value + gap * abs(dual.point.value)
-
-
-def _plan(priced: PricedItems, dual: Dual, prices: Floats, point: Point, gap: float, deadline: float) -> Repair:
+def walked(priced: PricedItems, prices: Floats, point: Point) -> Repair:
+    """Return the plan that moves of one item at a time make of the answer ``point``; it may not keep the limits."""
     plan = Repair(priced, prices, point)
     if not plan.keep_limits() and len(plan.moves.item) < sum(chunk.cost.size for chunk in priced.chunks):
         plan = Repair(priced, prices, point, most_moves=20 * CANDIDATES)
         plan.keep_limits()
     if plan.kept:
         plan.fill()
-        plan.exchange(_enough(dual, gap), deadline)
-    return plan
-
-
-def _forced(
-    priced: PricedItems, dual: Dual, force: NDArray[np.int8], enough: float, gap: float, deadline: float
-) -> Repair:  # fmt: skip
-    """Plan with suppliers forced on or off, at prices found for that; a plan above ``enough`` is of no use."""
-    found = solve_dual(priced, tolerance=max(0.01 * gap, 1e-6), deadline=deadline, force=force, enough=enough)
-    return _plan(priced, dual, found.prices, found.point, gap, deadline)
-
-
-def _switched(priced: PricedItems, dual: Dual, plan: Repair, gap: float, deadline: float) -> Repair:
-    """Try suppliers the other way round, nothing instead of the minimum and back, those nearest to either first."""
-    lead = np.abs(dual.point.lead)
-    for supplier in np.argsort(lead, kind="stable")[:MOST_SWITCHED]:
-        hopeless = lead[supplier] >= plan.objective - dual.point.value  # the bound with it switched is no less
-        if plan.objective <= _enough(dual, gap) or hopeless or time.monotonic() > deadline:
-            break
-        other = np.where(plan.on, 1, -1).astype(np.int8)
-        other[supplier] = -other[supplier]
-        tried = _forced(priced, dual, other, plan.objective, gap, deadline)
-        if tried.kept and tried.objective < plan.objective:
-            plan = tried
     return plan

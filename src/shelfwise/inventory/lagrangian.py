@@ -19,7 +19,7 @@ Letters: n items in canonical order, C options, D columns of use, K priced limit
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ from shelfwise.inventory.order_options import Flags, Floats, Integers
 CHUNK_OPTIONS: Final = 2**17
 """Options worked on at a time, so that they stay in the processor's cache."""
 MOST_GROUPS: Final = 256
+MOST_SUPPLIERS: Final = 1_000
+"""Suppliers with a minimum that are a group each; the others share what is left of the groups, a few at least."""
 SAMPLE_ITEMS: Final = 20_000
 """Prices are first sought on about so many items, evenly taken, where there are three times as many or more."""
 MOST_ROUNDS: Final = 300
@@ -141,6 +143,8 @@ class Point:
         [B] what ordering nothing costs more than keeping the minimum, at the prices; infinite where it is no question.
     minimum_price
         [B] price of each supplier's minimum, money per money.
+    rise_on, rise_off
+        [B] by how much ``value`` rises at least if the supplier has to get its minimum, or nothing.
     cut_cost, cut_use
         [G], [G, K]: cost and use of each group; the cut ``value_g <= cut_cost_g + sum_k price_k cut_use_gk``.
     """
@@ -150,8 +154,15 @@ class Point:
     on: Flags
     lead: Floats
     minimum_price: Floats
+    rise_on: Floats
+    rise_off: Floats
     cut_cost: Floats
     cut_use: Floats
+
+    @property
+    def cut(self) -> Cut:
+        """What the answer says of other prices."""
+        return Cut(self.on, self.cut_cost, self.cut_use)
 
 
 @dataclass(eq=False)
@@ -174,7 +185,7 @@ class _Kept:
     """Choices that keep the suppliers' minima.
 
     ``option`` [n] is the choice, ``weight`` [n] of ``high`` [n] and the rest of ``low`` [n] the mix that makes the cut;
-    ``on``, ``lead`` and ``price`` [B] as in `Point`; ``unproven`` money by which the mix is above the bound.
+    ``on``, ``lead``, ``price`` and the rises [B] as in `Point`; ``unproven`` money by which the mix is above the bound.
     """
 
     option: NDArray[np.int64]
@@ -184,6 +195,8 @@ class _Kept:
     on: Flags
     lead: Floats
     price: Floats
+    rise_on: Floats
+    rise_off: Floats
     unproven: float
 
 
@@ -214,6 +227,8 @@ class PricedItems:
         self.bundle = bundle[items]
         self.bundled = np.flatnonzero(self.bundle >= 0)
         self.group, self.n_groups = _groups(self.layers, self.bundle, len(problem.minima))
+        self.group_of = np.full(len(problem.minima), -1, dtype=np.int64)  # [B] -1: no item of it has a choice
+        self.group_of[self.bundle[self.bundled]] = self.group[self.bundled]
         self.chunks = list(self._cut())
         self.ends: list[tuple[NDArray[np.int64], Floats, list[Floats]]] = []  # least and largest spend
         self.hint = np.zeros(len(problem.minima))  # [B] prices of the minima found last
@@ -298,18 +313,19 @@ class PricedItems:
         cost, use = self.gather(option)
         on = np.ones(n_minima, dtype=bool)
         lead = np.full(n_minima, np.inf)
-        minimum_price = np.zeros(n_minima)
+        minimum_price = rise_on = rise_off = np.zeros(n_minima)
         unproven = 0.0
         if n_minima:
             kept = self._keep_minima(charges, option, cost, use, force)
             option, on, lead, minimum_price, unproven = kept.option, kept.on, kept.lead, kept.price, kept.unproven
+            rise_on, rise_off = kept.rise_on, kept.rise_off
             cost, use = self.gather(kept.high)
             other_cost, other_use = self.gather(kept.low)
             cost = kept.weight * cost + (1 - kept.weight) * other_cost
             use = [kept.weight * a + (1 - kept.weight) * b for a, b in zip(use, other_use, strict=True)]
         cut_cost, cut_use = self.sums(cost, use)
         value = float(cut_cost.sum() + (cut_use.sum(axis=0) - self.most) @ prices) - unproven
-        return Point(value, option, on, lead, minimum_price, cut_cost, cut_use)
+        return Point(value, option, on, lead, minimum_price, rise_on, rise_off, cut_cost, cut_use)
 
     def sums(self, cost: Floats, use: list[Floats]) -> tuple[Floats, Floats]:
         """Return [G] and [G, K] cost and use of each group, what limits do not touch last."""
@@ -343,7 +359,7 @@ class PricedItems:
             largest = np.concatenate([nothing[:0], *(first_least(-chunk.use[0]) for chunk in self.chunks)])
             for end in (nothing, largest):
                 self.ends.append((end, *self.gather(end)))
-        zero = self._stand(charges, *self.ends[0]).pays  # [B]
+        nothing_pays = zero = self._stand(charges, *self.ends[0]).pays  # [B]
         if force is not None:
             zero = np.where(force > 0, 1e300, np.where(force < 0, -1e300, zero))
         low = self._stand(charges, option, cost, use)
@@ -358,6 +374,7 @@ class PricedItems:
         proven = np.where(mixed, proven, with_minimum)
         with_minimum[short & ~reachable] = proven[short & ~reachable] = np.inf
         lead = zero - with_minimum
+        counted = np.minimum(nothing_pays, proven)
         on = lead > 0
         mixed &= on
         plain = self._just_enough(charges, minimum_price, mixed, high)
@@ -370,6 +387,8 @@ class PricedItems:
             on=on,
             lead=lead,
             price=np.where(mixed, minimum_price, 0.0),
+            rise_on=proven - counted,
+            rise_off=nothing_pays - counted,
             unproven=float((np.minimum(zero, with_minimum) - np.minimum(zero, proven)).clip(0.0).sum()),
         )
 
@@ -522,15 +541,33 @@ def _canonical(
 
 
 def _groups(layers: list[Layer], bundle: NDArray[np.int32], n_minima: int) -> tuple[NDArray[np.int64], int]:
-    """Number the sets of limits items are under, at most `MOST_GROUPS`; a supplier with a minimum stays together."""
+    """Number the sets of limits items are under, about `MOST_GROUPS`; a supplier with a minimum is one of its own.
+
+    Where there are more suppliers than `MOST_SUPPLIERS`, several share a group.
+    """
     code = np.zeros(len(bundle), dtype=np.int64)
     for layer in layers:
         _, code = np.unique(code * (int(layer.labels.max(initial=-1)) + 2) + layer.labels + 1, return_inverse=True)
     if n_minima:
         n_codes = int(code.max(initial=-1)) + 1
+        alone = n_minima <= MOST_SUPPLIERS
+        if alone:
+            rest = max(MOST_GROUPS - n_minima, 32)
+            code, n_codes = code % rest, min(n_codes, rest)
         _, code = np.unique(np.where(bundle >= 0, n_codes + bundle, code), return_inverse=True)
+        if alone:
+            return code, int(code.max(initial=-1)) + 1
     code = code % MOST_GROUPS
     return code, int(code.max(initial=-1)) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What an answer says of other prices: [G] cost and [G, K] use of each group, with [B] suppliers on or off."""
+
+    on: Flags
+    cost: Floats
+    use: Floats
 
 
 @dataclass(eq=False)
@@ -538,22 +575,31 @@ class Dual:
     """The best prices found, what the items do there, and how it was found.
 
     ``worth`` [K] are the smallest prices of the same bound: what one unit more of a limit saves, where ``prices`` may
-    be what one unit less would cost.
+    be what one unit less would cost. ``cuts`` are all that was learnt on the way.
     """
 
     prices: Floats
     worth: Floats
     point: Point
     rounds: int
+    cuts: tuple[Cut, ...] = ()
 
 
 @dataclass(eq=False)
 class _Master:
-    """The linear program over all cuts: the prices at which the cuts allow the highest bound."""
+    """The linear program over all cuts: the prices at which the cuts allow the highest bound.
+
+    With ``force`` [B] only cuts of choices that it allows are taken; ``group_of`` [B] is each supplier's group.
+    """
 
     n_limits: int
     n_groups: int
     most: Floats
+    group_of: Integers
+    force: NDArray[np.int8] | None = None
+    cuts: list[Cut] = field(default_factory=list)
+    rows: list[tuple[int, bool]] = field(default_factory=list)  # group of each row, and if its supplier is on
+    known: set[tuple[int, bytes]] = field(default_factory=set)
     solver: Any = field(init=False)
 
     def __post_init__(self) -> None:
@@ -569,22 +615,47 @@ class _Master:
         for _ in range(self.n_groups):
             self.solver.addCol(-1.0, -infinite, infinite, 0, *none)
 
-    def add(self, point: Point) -> None:
-        """Add the cuts of one answer, ``value_g - sum_k price_k use_gk <= cost_g``."""
+    def add(self, cut: Cut) -> None:
+        """Add the cuts of one answer, ``value_g - sum_k price_k use_gk <= cost_g``, that are new and allowed."""
         import highspy
 
-        touched = point.cut_use != 0  # [G, K]
-        counts = touched.sum(axis=1) + 1
-        starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
-        indices, values = [], []
-        for group in range(self.n_groups):
+        self.cuts.append(cut)
+        on = np.ones(self.n_groups, dtype=bool)
+        allowed = np.ones(self.n_groups, dtype=bool)
+        there = np.flatnonzero(self.group_of >= 0)
+        on[self.group_of[there]] = cut.on[there]
+        if self.force is not None:
+            fits = (self.force == 0) | ((self.force > 0) == cut.on)
+            allowed[self.group_of[there]] = fits[there]
+        touched = cut.use != 0  # [G, K]
+        starts, indices, values, upper, n_values = [], [], [], [], 0
+        for group in np.flatnonzero(allowed).tolist():
+            key = group, cut.use[group].tobytes() + cut.cost[group].tobytes()
+            if key in self.known:
+                continue
+            self.known.add(key)
+            self.rows.append((group, bool(on[group])))
             which = np.flatnonzero(touched[group])
+            starts.append(n_values)
+            n_values += len(which) + 1
             indices.append(np.append(which, self.n_limits + group))
-            values.append(np.append(-point.cut_use[group, which], 1.0))
-        self.solver.addRows(
-            self.n_groups, np.full(self.n_groups, -highspy.kHighsInf), point.cut_cost, int(counts.sum()), starts,
-            np.concatenate(indices).astype(np.int32), np.concatenate(values),
-        )  # fmt: skip
+            values.append(np.append(-cut.use[group, which], 1.0))
+            upper.append(cut.cost[group])
+        if starts:
+            self.solver.addRows(
+                len(starts), np.full(len(starts), -highspy.kHighsInf), np.array(upper), n_values,
+                np.array(starts, dtype=np.int32), np.concatenate(indices).astype(np.int32), np.concatenate(values),
+            )  # fmt: skip
+
+    def shares(self, cap: Floats) -> Floats:
+        """Return [B] how far each supplier is on, 0 to 1, in the mix of answers that the cuts think best."""
+        self.solve(np.zeros(self.n_limits), cap)
+        weight = np.abs(np.array(self.solver.getSolution().row_dual))
+        by_group = np.zeros(self.n_groups)
+        for share, (group, on) in zip(weight.tolist(), self.rows, strict=True):
+            if on:
+                by_group[group] += share
+        return np.asarray(np.where(self.group_of >= 0, by_group[self.group_of], 0.0), dtype=np.float64)
 
     def lowest(self, value: float, weight: Floats, cap: Floats) -> tuple[float, Floats]:
         """Return the prices of least weighted sum at which the cuts allow a bound of ``value``."""
@@ -636,11 +707,34 @@ def solve_dual(
         few = solve_dual(_sample(priced), tolerance=max(tolerance, 1e-6), deadline=deadline)
         prices = few.prices
         reach = 0.05 * prices + 0.02 * scale
-    master = _Master(len(prices), priced.n_groups + 1, priced.most)
+    master = _Master(len(prices), priced.n_groups + 1, priced.most, priced.group_of, force)
     dual = _raised(priced, master, prices, reach, tolerance, deadline, force, enough)
     if force is not None:
         return dual
     return _lowered(priced, master, dual, 1.0 / np.maximum(scale, 1e-300), tolerance, deadline)
+
+
+def solve_node(
+    priced: PricedItems,
+    cuts: Sequence[Cut],
+    force: NDArray[np.int8],
+    prices: Floats,
+    *,
+    tolerance: float,
+    deadline: float,
+    enough: float,
+) -> tuple[Dual, Floats]:
+    """Raise the bound of choices that keep to ``force`` from prices and cuts already known.
+
+    Returns the prices and [B] how far each supplier is on, 0 to 1, in the mix of choices that the bound stands for.
+    """
+    master = _Master(len(prices), priced.n_groups + 1, priced.most, priced.group_of, force)
+    for cut in cuts:
+        master.add(cut)
+    master.cuts.clear()
+    reach = 0.25 * prices + 0.05 * _scale(priced)
+    dual = _raised(priced, master, prices, reach, tolerance, deadline, force, enough)
+    return dual, master.shares(priced.cap)
 
 
 def _raised(
@@ -655,7 +749,7 @@ def _raised(
 ) -> Dual:  # fmt: skip
     """Look for the highest bound in a box of ``reach`` [K] around the best prices so far, sized as it goes."""
     best = priced.answer(prices, force)
-    master.add(best)
+    master.add(best.cut)
     rounds = 1
     while rounds < MOST_ROUNDS and best.value < enough and time.monotonic() < deadline:
         low, high = np.maximum(prices - reach, 0.0), np.minimum(prices + reach, priced.cap)
@@ -667,7 +761,7 @@ def _raised(
             break
         point = priced.answer(trial, force)
         rounds += 1
-        master.add(point)
+        master.add(point.cut)
         gained = point.value - best.value
         if gained > 0:
             prices, best = trial, point
@@ -675,7 +769,7 @@ def _raised(
             reach = np.where(edge, 4.0 * reach, reach)
         elif gained <= 0:
             reach = 0.5 * reach
-    return Dual(prices, prices, best, rounds)
+    return Dual(prices, prices, best, rounds, tuple(master.cuts))
 
 
 def _lowered(
@@ -688,7 +782,7 @@ def _lowered(
         if not np.isfinite(highest) or np.all(trial >= dual.prices * (1 - 1e-6)) or time.monotonic() > deadline:
             break
         point = priced.answer(trial)
-        master.add(point)
+        master.add(point.cut)
         if point.value >= dual.point.value - 2 * slack:
             return replace(dual, worth=trial, rounds=dual.rounds + turn + 1)
     return dual
