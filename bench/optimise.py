@@ -1,9 +1,10 @@
 """Speed, proof and memory of an order decision: ``python bench/optimise.py [--size 100000] [--size 1000000]``.
 
 Made-up product-warehouses with counts drawn beforehand (one byte a cell, so that a million fit), packs, minimum
-quantities, a joint budget and space of three warehouses that bind. Forecasts are not timed. For each size: the table,
-the joint choice, both together, what was proven, and the peak memory. With ``--exact`` HiGHS alone chooses from the
-same table, an independent check for up to 10,000.
+quantities, a joint budget and space of three warehouses that bind. With ``--minima N`` each of N suppliers asks 80 % of
+what would be ordered from it without limits, or nothing: all of them together do not fit the budget. Forecasts are not
+timed. For each size: the table, the joint choice, both together, what was proven, and the peak memory. With ``--exact``
+HiGHS alone chooses from the same table, an independent check for up to 10,000.
 """
 
 from __future__ import annotations
@@ -53,19 +54,27 @@ def made_up_shop(n: int, n_paths: int) -> tuple[np.ndarray, pl.DataFrame]:
 
 
 def shared_limits(items: pl.DataFrame, options: OrderOptions) -> list[Limit]:
-    """Return a budget of 60 % and space of 90 % of what would be used without limits."""
+    """Return a budget of 60 % and space of 90 % of what would be used without limits, and suppliers' minima of 80 %."""
     free = options.cheapest()
     everyone = np.ones(options.n_items, dtype=np.bool_)
     limits = [Limit("budget", None, None, 0.6 * float(options.spend[free].sum()), everyone)]
     for warehouse in ("north", "south", "west"):
         members = (items["warehouse"] == warehouse).to_numpy()
         limits.append(Limit("space", warehouse, 3, 0.9 * float(options.space[free[members], 0].sum()), members))
+    if "supplier" in items.columns:
+        for supplier in items["supplier"].unique().sort():
+            members = (items["supplier"] == supplier).to_numpy()
+            limits.append(
+                Limit("supplier_min", supplier, None, 0.8 * float(options.spend[free[members]].sum()), members)
+            )
     return limits
 
 
 def table_of(paths: np.ndarray, items: pl.DataFrame, threads: int) -> OrderOptions:
     """Return the cost table alone."""
-    column = {name: items[name].to_numpy() for name in items.columns if name not in ("unique_id", "warehouse")}
+    column = {
+        name: items[name].to_numpy() for name in items.columns if name not in ("unique_id", "warehouse", "supplier")
+    }
     n = items.height
     terms = OrderTerms(
         on_hand=column["on_hand"], review=np.ones(n, dtype=np.int64), pack=column["pack"], moq=column["moq"],
@@ -104,9 +113,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--gap", type=float, default=1e-4)
     parser.add_argument("--exact", action="store_true", help="let HiGHS alone choose too, for up to 10,000")
+    parser.add_argument("--minima", type=int, default=0, help="suppliers that ask a minimum")
     options = parser.parse_args()
     for size in options.size or [1_000, 10_000, 100_000]:
         paths, items = made_up_shop(size, options.paths)
+        if options.minima:
+            own = pl.Series("supplier", np.arange(size) % options.minima).cast(pl.String)
+            items = items.with_columns(own)
         print(f"{size:,} product-warehouses, {options.paths} paths x {PERIODS} periods, {options.threads} threads")
         clock = Clock()
         table = table_of(paths, items, options.threads)
