@@ -11,7 +11,7 @@ from tests.services.worlds import MONDAY
 
 from shelfwise.app import App
 from shelfwise.domain.errors import NotFound, ParameterError
-from shelfwise.services import overrides, planning, what_if
+from shelfwise.services import decisions, overrides, planning, what_if
 from shelfwise.services.adjusting import Change
 from shelfwise.services.what_if import ask
 from shelfwise.services.what_if_questions import LeadTimeChange, Price, Promotion, Question, elasticity_of, lift_of
@@ -117,6 +117,14 @@ def test_the_budget_of_the_plan_holds_in_the_scenario_too(demo: App) -> None:
     assert plan is not None
     assert plan.run_id == answer.run_id
     assert plan.budget is not None
+
+
+def test_a_budget_of_a_supplier_who_has_been_ordered_from_is_over(demo: App) -> None:
+    plan = planning.make_plan(demo, budgets={"S-BRIN": 500.0})
+    decisions.approve(demo, plan, ["S-BRIN"])
+    answer = ask(demo, Question(demand={"shop": 1.1}))
+    assert answer.run_id > (plan.run_id or 0)
+    assert answer.total("demand")[2] > 0
 
 
 def test_a_promotion_with_a_factor_raises_the_demand_of_its_days(demo: App, line: dict) -> None:

@@ -359,7 +359,9 @@ class OrderThenBaseStock:
     def order_quantity(self, position: ArrayLike, period: int = 0) -> Floats:
         """Return the units to order [..., N]."""
         units = np.asarray(position, dtype=np.float64)
-        ordered = np.where(self.wait == period, self.quantity, np.zeros(units.shape))
+        ordered = np.zeros(units.shape)
+        first = np.flatnonzero(self.wait == period)
+        ordered[..., first] = self.quantity[first]
         later = np.flatnonzero((period > self.wait) & ((period - self.wait) % self.review == 0) & (self.level >= 0))
         if len(later):
             ordered[..., later] = orderable_quantity(

@@ -153,10 +153,12 @@ def ask(app: App, question: Question, *, progress: Progress | None = None) -> An
 
 
 def _renewed(app: App, side: Supply, progress: Progress | None) -> Plan:
-    """Return the plan that holds, made as the last one was asked for."""
+    """Return the plan that holds, made as the last one was asked for; who has no open line needs no budget."""
     before = planning.latest(app)
+    waiting = set() if before is None else {budgeting.ALL_SUPPLIERS, *before.open_lines["supplier"].drop_nulls()}
+    budgets = {name: money for name, money in (_budgets(before) or {}).items() if name in waiting}
     return planning.make_plan(
-        app, service_level=_asked_level(app, before), budgets=_budgets(before), side=side, progress=progress
+        app, service_level=_asked_level(app, before), budgets=budgets or None, side=side, progress=progress
     )
 
 
