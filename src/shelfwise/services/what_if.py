@@ -255,7 +255,7 @@ class _World:
             there = set(proposed.filter(pl.col("quantity") > 0)["supplier"].drop_nulls())
             some = {code: money for code, money in budgets.items() if code == budgeting.ALL_SUPPLIERS or code in there}
             proposed, budget = budgeting.within(
-                proposed, items, forecast, due, some, side.suppliers, seed=self.seed
+                proposed, items, _in_hand(forecast), due, some, side.suppliers, seed=self.seed
             )  # fmt: skip
             notes += budget.notes
         told_too = lines.select("name", "category", "price")
@@ -405,6 +405,13 @@ def _parts(forecast: Forecast) -> Iterator[tuple[slice, Forecast]]:
     for chunk in [forecast] if n <= 1 else forecast.chunks(n):
         yield slice(low, low + len(chunk)), chunk
         low += len(chunk)
+
+
+def _in_hand(forecast: Forecast) -> Forecast:
+    """Return the forecast with its paths, so that they are not drawn again, where they fit into memory."""
+    if len(forecast) * forecast.n_paths * forecast.horizon > CELLS_PER_CHUNK:
+        return forecast
+    return replace(forecast.alone(), marginals=None, drawn=forecast.paths)
 
 
 def _longer(forecast: Forecast, horizon: int) -> Forecast:
