@@ -276,13 +276,13 @@ def test_a_budget_that_buys_nothing_is_not_said_to_be_enough(shop) -> None:
     assert "Nothing to order" not in said.err
 
 
-def test_what_is_changed_by_hand_is_not_said_to_be_within_the_budget(shop) -> None:
+def test_what_is_changed_by_hand_is_paid_for_first(shop) -> None:
     line = shop("order", "--json").data["lines"][0]
     shop("override", "order", line["unique_id"], f"{line['quantity'] * 10:.0f}", "--reason", "a big event")
     said = shop("order", "--budget", f"{line['cost']:.0f}")
     spent = sum(one["cost"] for one in shop("order", "--budget", f"{line['cost']:.0f}", "--json").data["lines"])
-    assert "Changed by hand after that: EUR" in said.err
-    assert f"EUR {spent:,.0f} in all" in said.err
+    assert f"Budget: EUR {spent:,.0f} of EUR {line['cost']:,.0f} spent" in said.err
+    assert f"what people decided on takes {spent:,.0f} already" in said.err
 
 
 def test_what_a_budget_leaves_out_is_not_said_to_be_at_no_risk(shop) -> None:

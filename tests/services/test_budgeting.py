@@ -7,7 +7,7 @@ import pytest
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError
-from shelfwise.services import budgeting, catalogue, planning
+from shelfwise.services import budgeting, catalogue, decisions, planning
 from shelfwise.services.planning import Plan, make_plan
 
 
@@ -125,3 +125,28 @@ def test_what_stands_behind_the_lines_is_told_of_each(demo: App, whole: Plan) ->
 def test_a_trial_plan_cannot_be_explained(demo: App) -> None:
     with pytest.raises(ParameterError, match="was not saved"):
         planning.weighed(demo, make_plan(demo, service_level=0.8, save=False))
+
+
+def test_what_was_rejected_frees_its_money_for_other_lines(demo: App, whole: Plan) -> None:
+    money = float(whole.lines["cost"].sum()) / 3
+    first = budgeted(demo, all=money)
+    dearest = first.open_lines.sort("cost", descending=True)["unique_id"][0]
+    decisions.reject(demo, first, [dearest], "not this season")
+    again = budgeted(demo, all=money + 1)
+    assert again.budget is not None
+    waiting = again.open_lines
+    assert dearest not in waiting["unique_id"]
+    assert 0.95 * money < float(waiting["cost"].sum()) <= money + 1
+    assert again.budget.spend == pytest.approx(float(waiting["cost"].sum()))
+
+
+def test_what_was_edited_is_paid_for_first(demo: App, whole: Plan) -> None:
+    money = float(whole.lines["cost"].sum()) / 3
+    line = whole.open_lines.filter(pl.col("cost") < money / 2).sort("cost").row(-1, named=True)
+    decisions.edit(demo, whole, {line["unique_id"]: line["quantity"] + line["pack_size"]}, "a fair")
+    plan = budgeted(demo, all=money)
+    edited = plan.lines.row(by_predicate=pl.col("unique_id") == line["unique_id"], named=True)
+    assert edited["quantity"] == line["quantity"] + line["pack_size"]
+    assert 0.95 * money < float(plan.open_lines["cost"].sum()) <= money
+    assert plan.budget is not None
+    assert plan.budget.limits[0]["used"] == pytest.approx(float(plan.open_lines["cost"].sum()))

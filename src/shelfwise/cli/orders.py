@@ -246,7 +246,7 @@ def _show(shop: App, plan: Plan, to: Form, show_all: bool, *, explained: bool) -
     tell(shop, plan)
     say(proposal.summary(plan, currency, shop.today()))
     if plan.budget is not None:
-        for text in proposal.budget_lines(plan.budget, currency, proposal.by_hand(plan)):
+        for text in proposal.budget_lines(plan.budget, currency):
             say(text)
     on_terminal = sys.stdout.isatty() and not show_all
     proposal.write_proposal(

@@ -78,20 +78,8 @@ def _behind(row: dict[str, Any], currency: str) -> Iterator[str]:
         yield f"the last pack worth ordering saves {words.money(row['marginal_value'], currency)} per {currency}"
 
 
-def by_hand(plan: Plan) -> float:
-    """Return the money that edits and overrides add to what was proposed."""
-    edited = plan.lines.filter(plan.lines["status"] == "edited")
-    return float(((edited["quantity"] - edited["proposed"]) * edited["unit_cost"]).sum())
-
-
-def budget_lines(budget: Budget, currency: str, by_hand: float = 0.0) -> Iterator[str]:
-    """Say what a budget bought, what one unit of money more would bring, and where it should go.
-
-    Parameters
-    ----------
-    by_hand
-        Money that edits and overrides add to it; the budget knows nothing of them.
-    """
+def budget_lines(budget: Budget, currency: str) -> Iterator[str]:
+    """Say what a budget bought, what one unit of money more would bring, and where it should go."""
 
     def money(value: float) -> str:
         return words.money(value, currency)
@@ -108,12 +96,6 @@ def budget_lines(budget: Budget, currency: str, by_hand: float = 0.0) -> Iterato
         yield (
             f"The lines would take {money(budget.asked)} in all. No other choice within the budget is cheaper by more "
             f"than {budget.gap:.2%} of the expected cost."
-        )
-    if abs(by_hand) >= 1:
-        word = "more" if by_hand > 0 else "less"
-        yield (
-            f"Changed by hand after that: {money(abs(by_hand))} {word}, {money(budget.spend + by_hand)} in all; the "
-            "budget was shared out before."
         )
     for row in budget.next_units[:NEXT_SHOWN]:
         yield (

@@ -138,6 +138,7 @@ def within(
     budgets: Mapping[str, float],
     suppliers: pl.DataFrame,
     *,
+    settled: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> tuple[pl.DataFrame, Budget]:
     """Return the lines cut to the budgets, and what that came to.
@@ -150,6 +151,9 @@ def within(
         Money by supplier code; `ALL_SUPPLIERS` is for everything together.
     suppliers
         SUPPLIERS, for their minimum order values.
+    settled
+        Units by ``unique_id`` of the lines that people have decided on: their money is spent first, and they are
+        neither cut nor weighed.
 
     Raises
     ------
@@ -157,44 +161,77 @@ def within(
         A budget is below zero, or for a supplier of whom nothing is proposed.
     """
     _check(budgets, lines)
-    asked = float(lines["cost"].sum())
-    notes = _without_cost(lines)
-    over = {name: money for name, money in budgets.items() if _spend(lines, name) > money + 1e-9}
-    kept = [_row(name, money, _spend(lines, name), 0.0) for name, money in budgets.items() if name not in over]
+    fixed = dict(settled or {})
+    counted = _as_settled(lines, fixed)
+    asked = float(counted["cost"].sum())
+    notes = _without_cost(counted)
+    over = {name: money for name, money in budgets.items() if _spend(counted, name) > money + 1e-9}
+    kept = [_row(name, money, _spend(counted, name), 0.0) for name, money in budgets.items() if name not in over]
     if not over:
         return lines, Budget(kept, [], asked, asked, 0.0, 0.0, 0.0, tuple(notes))
-    priced = (pl.col("quantity") > 0) & pl.col("unit_cost").is_not_null()
+    decided = pl.col("unique_id").is_in(list(fixed))
+    spent = {name: _spend(counted.filter(decided), name) for name in (*budgets, *suppliers["supplier"])}
+    notes += _overspent(budgets, spent)
+    priced = (pl.col("quantity") > 0) & pl.col("unit_cost").is_not_null() & ~decided
     touched = pl.lit(value=True) if ALL_SUPPLIERS in over else pl.col("supplier").is_in(list(over))
-    rows = lines.select((priced & touched).fill_null(value=False).alias("decided"))["decided"].arg_true().to_numpy()
+    rows = lines.select((priced & touched).fill_null(value=False).alias("open"))["open"].arg_true().to_numpy()
     some = lines[rows]
-    decision = weigh(
-        some,
-        items.join(some.select("unique_id"), on="unique_id", how="semi", maintain_order="left"),
-        forecast.select(rows),
-        inbound[rows],
-        limits=_limits(over if ALL_SUPPLIERS not in over else budgets, some, suppliers),
-        capped=True,
-        seed=seed,
-    )
+    left = {name: max(money - spent[name], 0.0) for name, money in budgets.items()}
+    wanted = left if ALL_SUPPLIERS in over else over
+    limits = {name: left[name] for name in wanted if _covers(name, some)}
     quantity = lines["quantity"].to_numpy().copy()
-    quantity[rows] = decision.quantity
-    told = [
-        _row(row["scope"] or ALL_SUPPLIERS, row["value"], row["used"], row["price"])
-        for row in decision.prices.filter(pl.col("kind") == "budget").iter_rows(named=True)
-    ]
-    waiting = decision.next_units.filter(~pl.col("chosen")).head(NEXT_SHOWN)
+    told: list[dict[str, Any]] = []
+    waiting: list[dict[str, Any]] = []
+    cost = bound = gap = 0.0
+    if len(rows):
+        decision = weigh(
+            some,
+            items.join(some.select("unique_id"), on="unique_id", how="semi", maintain_order="left"),
+            forecast.select(rows),
+            inbound[rows],
+            limits=_limits(
+                {name: money for name, money in limits.items() if _covers(name, some)}, some, suppliers, spent
+            ),
+            capped=True,
+            seed=seed,
+        )
+        quantity[rows] = decision.quantity
+        for row in decision.prices.filter(pl.col("kind") == "budget").iter_rows(named=True):
+            name = row["scope"] or ALL_SUPPLIERS
+            told.append(_row(name, budgets[name], row["used"] + spent[name], row["price"]))
+        waiting = decision.next_units.filter(~pl.col("chosen")).head(NEXT_SHOWN).to_dicts()
+        cost, bound, gap = decision.cost, decision.bound, decision.gap
+        notes += decision.infeasible
     less = cut_to(lines, quantity)
-    budget = Budget(
-        limits=[*told, *(row for row in kept if row["scope"] not in {one["scope"] for one in told})],
-        next_units=waiting.to_dicts(),
-        asked=asked,
-        spend=float(less["cost"].sum()),
-        cost=decision.cost,
-        bound=decision.bound,
-        gap=decision.gap,
-        notes=(*notes, *decision.infeasible),
+    after = _as_settled(less, fixed)
+    known = {row["scope"] or ALL_SUPPLIERS for row in told}
+    told += [_row(name, money, _spend(after, name), 0.0) for name, money in budgets.items() if name not in known]
+    return less, Budget(told, waiting, asked, float(after["cost"].sum()), cost, bound, gap, tuple(notes))
+
+
+def _as_settled(lines: pl.DataFrame, settled: Mapping[str, float]) -> pl.DataFrame:
+    """Return the lines with the quantities, and their cost, that people have decided on."""
+    said = pl.DataFrame({"unique_id": list(settled), "said": list(settled.values())},
+                        schema={"unique_id": pl.String, "said": pl.Float64})  # fmt: skip
+    return (
+        lines.join(said, on="unique_id", how="left", maintain_order="left")
+        .with_columns(quantity=pl.coalesce("said", "quantity"))
+        .with_columns(cost=pl.col("quantity") * pl.col("unit_cost"))
+        .drop("said")
     )
-    return less, budget
+
+
+def _overspent(budgets: Mapping[str, float], spent: Mapping[str, float]) -> list[str]:
+    return [
+        f"what people decided on takes {spent[name]:,.0f} already, more than the budget of {money:,.0f}"
+        + ("" if name == ALL_SUPPLIERS else f" of {name}")
+        for name, money in budgets.items()
+        if spent[name] > money + 1e-9
+    ]
+
+
+def _covers(name: str, lines: pl.DataFrame) -> bool:
+    return name == ALL_SUPPLIERS or bool((lines["supplier"] == name).any())
 
 
 def _check(budgets: Mapping[str, float], lines: pl.DataFrame) -> None:
@@ -225,15 +262,18 @@ def _without_cost(lines: pl.DataFrame) -> list[str]:
     return [f"{unknown:,} {word} no unit cost and cannot be held to a budget; they are proposed in full"]
 
 
-def _limits(budgets: Mapping[str, float], lines: pl.DataFrame, suppliers: pl.DataFrame) -> pl.DataFrame:
-    """Return LIMITS: the budgets, and the minimum order values that the proposal reaches."""
+def _limits(
+    budgets: Mapping[str, float], lines: pl.DataFrame, suppliers: pl.DataFrame, spent: Mapping[str, float]
+) -> pl.DataFrame:
+    """Return LIMITS: the budgets, and what is missing to the minimum order values that the proposal reaches."""
     rows: list[tuple[str, str | None, float]] = [
         ("budget", None if name == ALL_SUPPLIERS else name, money) for name, money in budgets.items()
     ]
     minima = suppliers.filter(pl.col("minimum_order_value") > 0).select("supplier", "minimum_order_value")
     for supplier, minimum in minima.iter_rows():
-        if _spend(lines, supplier) >= minimum - 1e-9:
-            rows.append(("supplier_min", supplier, minimum))
+        missing = minimum - spent[supplier]
+        if missing > 1e-9 and _spend(lines, supplier) >= missing - 1e-9:
+            rows.append(("supplier_min", supplier, missing))
     return LIMITS.check(pl.DataFrame(rows, schema=["kind", "scope", "value"], orient="row"))
 
 

@@ -22,7 +22,7 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -216,8 +216,9 @@ def make_plan(
     if budgets:
         inbound = _due(coming, items, live.planning_day, horizon)
         cut, budget = budgeting.within(
-            lines.select(_LINE_COLUMNS), items, forecast, inbound, budgets, side.suppliers, seed=settings.seed
-        )
+            lines.select(_LINE_COLUMNS), items, forecast, inbound, budgets, side.suppliers,
+            settled=_settled(app, lines, live.planning_day), seed=settings.seed,
+        )  # fmt: skip
         lines = cut.with_columns(lines.select(_TOLD))
     plan = _assembled(
         Plan(
@@ -484,23 +485,57 @@ def _carry_over(
     now: dt.datetime,
 ) -> None:
     """Take over the decisions of the run before that still answer the new proposal."""
-    places = {(row["product"], row["warehouse"]): row for row in fresh.iter_rows(named=True)}
+    numbers = {(row["product"], row["warehouse"]): row["recommendation"] for row in fresh.iter_rows(named=True)}
+    proposed = {(row["product"], row["warehouse"]): row["quantity"] for row in fresh.iter_rows(named=True)}
+    for key, row in _still_answered(before, proposed, answered, as_of):
+        by = {"decided_by": row["decided_by"], "decided_at": now, "reason": row["decision_reason"]}
+        if row["status"] == "snoozed":
+            plans.decide(connection, numbers[key], "snooze", snoozed_until=row["snoozed_until"], **by)
+        elif row["status"] == "rejected":
+            plans.decide(connection, numbers[key], "reject", **by)
+        else:
+            plans.decide(connection, numbers[key], "edit", quantity=row["decided_quantity"], **by)
+
+
+def _still_answered(
+    before: pl.DataFrame,
+    proposed: Mapping[tuple[str, str], float],
+    answered: Mapping[tuple[str, str], float],
+    as_of: dt.date,
+) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """Yield the decisions of the run before that still answer what is proposed now, by product and warehouse."""
     decided = before.filter(pl.col("status").is_in(["edited", "snoozed", "rejected"]))
     for row in decided.iter_rows(named=True):
         if row["status"] == "edited" and adjusting.made_by(row["decision_reason"]) is not None:
             continue  # the override itself says how long it holds
         key = (row["product"], row["warehouse"])
-        line = places.get(key)
-        if line is None or line["quantity"] == 0:
+        units = proposed.get(key, 0.0)
+        if units == 0:
             continue
-        was, proposed = answered.get(key, row["quantity"]), line["quantity"]
-        by = {"decided_by": row["decided_by"], "decided_at": now, "reason": row["decision_reason"]}
-        if row["status"] == "snoozed" and row["snoozed_until"] > as_of:
-            plans.decide(connection, line["recommendation"], "snooze", snoozed_until=row["snoozed_until"], **by)
-        elif row["status"] == "rejected" and proposed <= was * (1 + REJECTED_UNTIL_GROWN_BY):
-            plans.decide(connection, line["recommendation"], "reject", **by)
-        elif row["status"] == "edited" and abs(proposed - was) <= EDITED_WITHIN * was:
-            plans.decide(connection, line["recommendation"], "edit", quantity=row["decided_quantity"], **by)
+        was = answered.get(key, row["quantity"])
+        if (
+            (row["status"] == "snoozed" and row["snoozed_until"] > as_of)
+            or (row["status"] == "rejected" and units <= was * (1 + REJECTED_UNTIL_GROWN_BY))
+            or (row["status"] == "edited" and abs(units - was) <= EDITED_WITHIN * was)
+        ):
+            yield key, row
+
+
+def _settled(app: App, lines: pl.DataFrame, as_of: dt.date) -> dict[str, float]:
+    """Return by line the units that decisions and overrides leave no choice about; 0 for what is put away."""
+    keys = lines.select("product", "warehouse", "quantity").iter_rows()
+    proposed = {(product, warehouse): units for product, warehouse, units in keys}
+    with app.database.read() as connection:
+        before = plans.recommendations(connection)
+        some = overrides.standing_overrides(connection, as_of, adjusting.ORDER)
+        approved = {f"{product}@{place}": at for (product, place), at in plans.last_approvals(connection).items()}
+    found = {
+        f"{product}@{warehouse}": float(row["decided_quantity"]) if row["status"] == "edited" else 0.0
+        for (product, warehouse), row in _still_answered(before, proposed, _answered(before), as_of)
+    }
+    open_lines = {f"{product}@{warehouse}": units for (product, warehouse), units in proposed.items()}
+    edited = adjusting.edits(some, {k: v for k, v in open_lines.items() if k not in found}, approved, as_of)
+    return {**{line: units for line, (_, units) in edited.items()}, **found}
 
 
 def _apply_order_overrides(connection: Any, run_id: int, as_of: dt.date, now: dt.datetime) -> None:
