@@ -9,7 +9,7 @@ import pytest
 from tests.services.worlds import MONDAY, sales
 
 from shelfwise.app import App
-from shelfwise.services import catalogue, decisions, planning, supply
+from shelfwise.services import catalogue, decisions, planning, prices, supply
 from shelfwise.services.planning import make_plan
 
 
@@ -145,3 +145,12 @@ def test_stock_counted_after_the_sales_end_is_said_to_be_short_of_them(shop: App
     book(stock_levels=[level])
     notes = make_plan(shop, model="base_level", save=False).notes
     assert any("sales are known until 2024-10-30 only: the demand of 8 days" in note for note in notes)
+
+
+def test_a_planned_price_makes_the_plan_stale(demo: App) -> None:
+    before = make_plan(demo)
+    assert make_plan(demo).run_id == before.run_id
+    line = before.lines.sort("mean_per_day", descending=True).row(0, named=True)
+    prices.plan_price(demo, line["product"], 1.0, before.as_of)
+    assert planning.standing(demo, supply.load(demo)) is None
+    assert make_plan(demo).run_id != before.run_id

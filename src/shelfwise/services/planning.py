@@ -242,7 +242,8 @@ def make_plan(
         ),
         side,
     )
-    marks = {"mark": mark, "quick_mark": _quick_mark(app, known.products, side)}
+    with app.database.read() as connection:
+        marks = {"mark": mark, "quick_mark": _quick_mark(app, connection, side)}
     return _saved(app, plan, replace(adjusted, forecast=forecast), marks, side) if save else plan
 
 
@@ -255,9 +256,8 @@ def standing(app: App, side: Supply) -> Plan | None:
         run = plans.latest_run(connection)
         if run is None or not _nothing_booked_since(connection, run, app.today()):
             return None
-        products = catalogue.products(connection)
-    if run.parameters.get("quick_mark") != _quick_mark(app, products, side):
-        return None
+        if run.parameters.get("quick_mark") != _quick_mark(app, connection, side):
+            return None
     return _restored(app, run, side)
 
 
@@ -390,18 +390,22 @@ def _mark(
     ]  # fmt: skip
     digest = hashlib.sha256(_digest(choices, known.products, side))
     digest.update(known.panel.values.tobytes())
+    for name, covariate in sorted(known.panel.known_future.items()):
+        digest.update(name.encode())
+        digest.update(covariate.values.tobytes())
     return digest.hexdigest()
 
 
-def _quick_mark(app: App, products: pl.DataFrame, side: Supply) -> str:
+def _quick_mark(app: App, connection: Any, side: Supply) -> str:
     """Return a fingerprint of the settings and of everything but demand that a plan depends on."""
     settings = app.settings
-    choices = [
+    choices: list[Any] = [
         settings.service_level, settings.service_kind, settings.default_lead_time_days, settings.review_days,
         settings.class_service_levels, settings.model, settings.horizon, settings.n_paths, settings.seed,
         settings.live_days,
     ]  # fmt: skip
-    return _digest(choices, products, side).hex()
+    choices.append(catalogue.prices(connection).write_csv())
+    return _digest(choices, catalogue.products(connection), side).hex()
 
 
 def _digest(choices: list[Any], products: pl.DataFrame, side: Supply) -> bytes:
