@@ -287,8 +287,8 @@ def test_what_is_changed_by_hand_is_paid_for_first(shop) -> None:
 
 def test_what_a_budget_leaves_out_is_not_said_to_be_at_no_risk(shop) -> None:
     whole = sum(line["cost"] for line in shop("order", "--json").data["lines"])
-    assert "of margin at risk if nothing is ordered" in shop("order").err
-    assert "of margin at risk in these lines if nothing is ordered" in shop("order", "--budget", f"{whole / 3:.0f}").err
+    assert "of margin at risk until the orders after these could come, if nothing is ordered" in shop("order").err
+    assert "of margin at risk in these lines until the orders" in shop("order", "--budget", f"{whole / 3:.0f}").err
 
 
 @pytest.mark.parametrize("wrong", ["much", "S-BRIN=", "=5", "S-BRIN=much"])

@@ -176,8 +176,9 @@ def summary(plan: Plan, currency: str, today: dt.date | None = None) -> str:
     now = plan.due_now
     first = min((by for by in plan.orders["order_by"].to_list() if by is not None), default=None)
     risk = float(plan.orders["margin_at_risk"].sum())
-    where = "in these lines " if _cut(plan) else ""  # what the budget dropped is at risk as well
-    cost = f"; about {words.money(risk, currency)} of margin at risk {where}if nothing is ordered" if risk >= 1 else ""
+    where = " in these lines" if _cut(plan) else ""  # what the budget dropped is at risk as well
+    until = "until the orders after these could come, if nothing is ordered"
+    cost = f"; about {words.money(risk, currency)} of margin at risk{where} {until}" if risk >= 1 else ""
     suppliers = words.count(plan.orders.height, "supplier")
     total = f"{suppliers}, {words.count(int(plan.orders['lines'].sum()), 'line')}"
     if not plan.open_lines["stock_known"].any():

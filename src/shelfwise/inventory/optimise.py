@@ -324,7 +324,7 @@ def optimise(
     >>> decision.orders.select("unique_id", "quantity", "arrives").row(0)
     ('beans', 60.0, 2)
     """
-    _check_call(gap, time_limit, seed)
+    _check_call(gap, time_limit, seed, threads)
     source = demand_source(demand, seed=seed)
     paths = source.demand
     terms = item_terms(
@@ -377,13 +377,15 @@ def optimise(
     )
 
 
-def _check_call(gap: float, time_limit: float, seed: int) -> None:
+def _check_call(gap: float, time_limit: float, seed: int, threads: int | None) -> None:
     if not (np.isfinite(gap) and gap >= 0):
         raise ParameterError(f"gap must be a fraction of zero or more, got {gap}")
     if not time_limit > 0:
         raise ParameterError(f"time_limit must be above 0 seconds, got {time_limit}")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise ParameterError(f"seed must be a whole number, got {seed!r}")
+    if threads is not None and threads < 1:
+        raise ParameterError(f"threads must be at least 1, got {threads}; leave it out for as many as there are")
 
 
 def _idle_lanes(lanes: Any, items: pl.DataFrame) -> list[str]:

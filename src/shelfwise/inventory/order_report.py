@@ -42,7 +42,7 @@ def orders(
     marginal = np.where(
         money > 0, (options.cost[before] - options.cost[chosen]) / np.where(money > 0, money, 1.0), np.nan
     )
-    arrives = np.rint(items.lead_mean).astype(np.int64) + 1
+    arrives = np.ceil(items.lead_mean - 1e-9).astype(np.int64) + 1
     cutters = _cutters(quantity, wanted, limits, prices)
     lines = _Lines(options, chosen, summary, items, due, due_later, wanted, cutters)
     frame = pl.DataFrame(
