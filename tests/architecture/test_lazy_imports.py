@@ -27,14 +27,19 @@ OUTSIDE_CORE = {
 }
 
 
-def loaded_by(code: str) -> set[str]:
-    """The top-level modules that a fresh interpreter has loaded after `code`."""
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `code`."""
     report = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('LOADED', *sys.modules)"
     result = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     line = result.stdout.splitlines()[-1].split()
     assert line[0] == "LOADED", result.stdout
-    return {name.partition(".")[0] for name in line[1:]}
+    return set(line[1:])
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after `code`."""
+    return {name.partition(".")[0] for name in modules_after(code)}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
@@ -60,3 +65,8 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
 )
 def test_the_core_needs_none_of_the_extras(module: str) -> None:
     assert not loaded_by(f"import {module}") & OUTSIDE_CORE
+
+
+def test_a_forecast_does_not_wait_for_libraries_it_does_not_use() -> None:
+    loaded = modules_after("from shelfwise.library import forecast, optimise")
+    assert not loaded & {"scipy.stats", "highspy", "lightgbm", "pandas", "xgboost"}

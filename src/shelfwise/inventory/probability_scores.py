@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from shelfwise.domain.errors import ParameterError
 
@@ -111,6 +110,8 @@ def roc_auc(probability: ArrayLike, happened: ArrayLike) -> float:
     no = len(came) - yes
     if not yes or not no:
         return float("nan")
+    from scipy.stats import rankdata  # takes a second to import, and the library is imported for every forecast
+
     ranks: Floats = rankdata(said)
     return float((ranks[came > 0].sum() - yes * (yes + 1) / 2) / (yes * no))
 
