@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
+_VALUES_AT_ONCE: Final = 1_000_000  # values of a covariate looked at before the next
 NOT_EVENTS: Final = ("open",)
 
 
@@ -84,8 +85,12 @@ def drivers_of(panel: Panel, horizon: int, *, flags: tuple[str, ...] = ()) -> tu
 
 def is_flag(covariate: Covariate) -> bool:
     """Return whether a covariate of numbers is only ever 0 or 1."""
-    known = covariate.values[~np.isnan(covariate.values)]
-    return bool(np.isin(known, (0.0, 1.0)).all())
+    values = covariate.values
+    for low in range(0, len(values), _VALUES_AT_ONCE):  # of a price the first values tell
+        some = values[low : low + _VALUES_AT_ONCE]
+        if not ((some == 0) | (some == 1) | np.isnan(some)).all():
+            return False
+    return True
 
 
 def usual_of(panel: Panel, covariate: Covariate, *, flag: bool) -> Floats:
