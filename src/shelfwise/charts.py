@@ -292,7 +292,7 @@ def policy_costs(rows: pl.DataFrame, *, title: str = "What each policy would hav
     if rows.height == 0:
         raise DataError("no policy was replayed, so there is nothing to draw")
     top = 62.0
-    scale = _Scale(_nice_top(float(rows["cost"].max() or 0.0)))  # type: ignore[arg-type]
+    scale = _Scale(_nice_top(float(rows["cost"].to_numpy().max())))
     bottom = top + _ROW * rows.height
     parts = [_text(0, 22, title, "title")]
     parts.append(_text(0, 43, "Cost, smaller is better, the best in bold. Thick: holding; thin: shortage, ordering."))

@@ -53,6 +53,9 @@ def test_what_has_long_not_sold_is_dead_down_to_the_last_unit(demo: App) -> None
     assert dead.height
     assert (dead["units"] == dead["on_hand"] + dead["due"]).all()
     assert dead["advice"].str.contains("return or write off").all()
+    planned = set(make_plan(demo).lines["unique_id"])
+    for name, advice in dead.select("unique_id", "advice").iter_rows():
+        assert ("planned no more" in advice) == (name not in planned)
 
 
 def test_a_new_product_that_has_not_sold_yet_is_not_dead(demo: App) -> None:

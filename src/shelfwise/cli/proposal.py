@@ -95,7 +95,7 @@ def budget_lines(budget: Budget, currency: str) -> Iterator[str]:
     if budget.spend < budget.asked:
         yield (
             f"The lines would take {money(budget.asked)} in all. No other choice within the budget is cheaper by more "
-            f"than {budget.gap:.2%} of the expected cost."
+            f"than {max(budget.gap, 0.0001):.2%} of the expected cost."
         )
     for row in budget.next_units[:NEXT_SHOWN]:
         yield (

@@ -220,7 +220,8 @@ def _advice(row: dict[str, Any], needs: dict[str, list[tuple[str, float]]], cove
             if row["last_sold"] is None
             else f"nothing sold for {(as_of - row['last_sold']).days} days"
         )
-        steps.append(f"return or write off {words.units(left)}: {since}")
+        ended = ", and it is planned no more" if row["expected"] is None else ""
+        steps.append(f"return or write off {words.units(left)}: {since}{ended}")
     elif left >= 1:
         faster = row["on_hand"] / max(row["expected"], 1e-9)
         pace = f"{faster:.1f} times as fast as expected" if faster > 1 else "a little faster than it may"

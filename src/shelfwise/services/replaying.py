@@ -234,7 +234,7 @@ def _longest_lead(items: Any, everywhere: ArrayLike) -> int:
         frame = to_polars(items, "items")
         if "lead_time_periods" in frame.columns:
             given = frame["lead_time_periods"].cast(pl.Float64).fill_nan(None).fill_null(float(longest))
-            longest = int(given.max()) if frame.height else longest  # type: ignore[arg-type]
+            longest = int(given.to_numpy().max()) if frame.height else longest
     return longest
 
 
@@ -392,7 +392,7 @@ def shop_past(app: App, *, model: str | None = None, products: Sequence[str] | N
     stated = supply.planning_items(shown.panel.series, supply.load(app), shown.planning_day, rules)
     items, notes = _in_money(stated, rules)
     review = max(1, math.ceil(settings.review_days - 1e-9))
-    longest = math.ceil(float(items["lead_time_periods"].max() or 0.0))  # type: ignore[arg-type]
+    longest = math.ceil(float(items["lead_time_periods"].fill_null(0.0).to_numpy().max(initial=0.0)))
     given = {
         "review_periods": review, "items": items, "horizon": longest + review + max(BEYOND_PROTECTION, 2 * review),
         "forecaster": forecaster(settings.model if model is None else model, settings.n_paths, settings.seed),

@@ -121,7 +121,8 @@ def assess(
     known, side = demand.load(app, days_ahead=planning.DAYS_LAID_OUT), supply.load(app)
     wanted = None if products is None else [product_code(known.products, name) for name in products]
     plan = planning.make_plan(app, known=known, side=side, progress=progress)
-    assert plan.run_id is not None  # noqa: S101 - make_plan has saved it
+    if plan.run_id is None:
+        raise ParameterError("the plan was not saved, so its forecast is not there; plan without a trial")
     forecast = planning.published_forecast(app, plan.run_id)
     window = min(app.settings.horizon, forecast.horizon) if days is None else days
     if not 1 <= window <= forecast.horizon:
