@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shelfwise.domain.errors import ParameterError
-from shelfwise.settings import Settings, env_example, load_settings
+from shelfwise.settings import Settings, env_example, load_settings, shown
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,3 +86,37 @@ def test_a_file_with_an_unknown_name_or_no_form_is_refused(file: str, text: str,
     (tmp_path / file).write_text(text)
     with pytest.raises(ParameterError, match=file):
         load_settings(folder=tmp_path)
+
+
+def test_the_password_of_a_database_comes_from_address_variable_or_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("from the file\nsecond line\n")
+    server = "postgresql://anna@db/shop"
+
+    def password(address: str) -> str | None:
+        return load_settings({"database": address}, folder=tmp_path).settings.address().password
+
+    assert password(server) is None
+    monkeypatch.setenv("SHELFWISE_DATABASE_PASSWORD_FILE", str(file))
+    assert password(server) == "from the file"
+    assert password("shop.db") is None
+    monkeypatch.setenv("SHELFWISE_DATABASE_PASSWORD", "from the variable")
+    assert password(server) == "from the variable"
+    assert password("postgresql://anna:own@db/shop") == "own"
+    monkeypatch.delenv("SHELFWISE_DATABASE_PASSWORD")
+    monkeypatch.setenv("SHELFWISE_DATABASE_PASSWORD_FILE", str(tmp_path / "none"))
+    with pytest.raises(ParameterError, match="DATABASE_PASSWORD_FILE .* cannot be read"):
+        password(server)
+
+
+def test_no_password_of_a_database_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELFWISE_DATABASE_PASSWORD", "s3cret")
+    settings = load_settings({"database": "mysql://anna:s3cret@db/shop"}, folder=tmp_path).settings
+    shown_ = [shown(name, getattr(settings, name)) for name in type(settings).model_fields]
+    assert "s3cret" not in " ".join(shown_) + repr(settings) + str(settings)
+    assert "mysql://anna@db/shop" in shown_
+    with pytest.raises(ParameterError) as caught:
+        load_settings({"database": "oracle://anna:s3cret@db/shop"}, folder=tmp_path)
+    assert "s3cret" not in str(caught.value)

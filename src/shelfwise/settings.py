@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from shelfwise.domain.addresses import Address
 from shelfwise.domain.calendar import WEEKDAYS, ShopCalendar
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.frames import parse_service_level
@@ -29,6 +30,7 @@ from shelfwise.domain.frames import parse_service_level
 PREFIX: Final = "SHELFWISE_"
 ENV_FILE: Final = ".env"
 TOML_FILE: Final = "shelfwise.toml"
+_SECRET: Final = ("database", "database_password")
 
 
 class Settings(BaseSettings):
@@ -36,9 +38,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=True)
 
-    database: Path = Field(
-        Path("shelfwise.db"),
-        description="The SQLite file that holds everything. A plain name is looked for in the current folder.",
+    database: Annotated[Address, NoDecode] = Field(
+        Address.parse("shelfwise.db"),
+        description="The file that holds everything, or a server's database: postgresql://user@host:5432/name, "
+        "mysql://user@host:3306/name. A plain name is a file in the current folder.",
+    )
+    database_password: SecretStr | None = Field(
+        None, description="Password for a database on a server, where its address holds none. Never shown."
+    )
+    database_password_file: Path | None = Field(
+        None, description="File whose first line is that password, so that it stands in no environment."
     )
     timezone: str = Field("UTC", description="IANA time zone in which a day of the shop begins and ends.")
     currency: str = Field("EUR", description="ISO 4217 code of the currency of prices and costs.")
@@ -69,6 +78,14 @@ class Settings(BaseSettings):
     live_days: int = Field(
         182, ge=1, le=3650, description="A product is planned while it sold, or was launched, in so many last days."
     )
+    host: str = Field("127.0.0.1", min_length=1, description="Address that `shelfwise serve` listens on.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port of `shelfwise serve`; 0 takes any that is free.")
+    inference_processes: int = Field(
+        1, ge=1, le=256, description="Processes of the service that make forecasts; each takes about 200 MB."
+    )
+    inference_timeout_seconds: float = Field(
+        120.0, gt=0, le=3600, description="After so long a forecast is ended and the base model answers instead."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING", description="Least severity that is written to the log on stderr."
     )
@@ -79,6 +96,41 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the arguments alone: `load_settings` reads the sources itself, to say where each value came from."""
         return (init_settings,)
+
+    @field_validator("database", mode="before")
+    @classmethod
+    def _address(cls, value: Any) -> Any:
+        return Address.parse(value) if isinstance(value, str | Path) else value
+
+    @field_validator("database_password", "database_password_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    def address(self) -> Address:
+        """Return the database's address with its password, from the first of: address, variable, file.
+
+        Raises
+        ------
+        ParameterError
+            The file of the password cannot be read or is empty.
+        """
+        if self.database.path is not None or self.database.password is not None:
+            return self.database
+        if self.database_password is not None:
+            return self.database.with_password(self.database_password.get_secret_value())
+        if self.database_password_file is None:
+            return self.database
+        named = f"{PREFIX}DATABASE_PASSWORD_FILE {str(self.database_password_file)!r}"
+        try:
+            password = (
+                self.database_password_file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip("\r")
+            )
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"{named} cannot be read ({error}); name a file that this user may read") from None
+        if not password:
+            raise ParameterError(f"{named} has an empty first line; write the password there")
+        return self.database.with_password(password)
 
     @field_validator("timezone")
     @classmethod
@@ -197,9 +249,15 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, folder: Path | None
         reason = str(first.get("ctx", {}).get("error", "")) or first["msg"]
         where = origins.get(name, "default")
         raise ParameterError(
-            f"setting {name} from {where}: {values.get(name)!r} is refused: {reason}; {_way_out(name, where)}"
+            f"setting {name} from {where}: {_repeated(name, values.get(name))}is refused: {reason}; "
+            f"{_way_out(name, where)}"
         ) from None
     return Loaded(settings, origins)
+
+
+def _repeated(name: str, value: Any) -> str:
+    """Return a refused value for a message; one that may hold a password is not repeated."""
+    return "" if name in _SECRET else f"{value!r} "
 
 
 def _way_out(name: str, origin: str) -> str:
@@ -226,6 +284,8 @@ def shown(name: str, value: Any) -> str:
     """
     if name == "closed_weekdays":
         return ",".join(WEEKDAYS[day] for day in sorted(value))
+    if value is None:
+        return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import inspect, update
 from tests.storage.worlds import moment
 
 from shelfwise.domain.errors import NotFound
@@ -89,7 +89,7 @@ def test_the_step_that_brings_the_tables_can_be_undone_and_done_again(database: 
         begin(connection, "f", "a")
     assert database.migrate("0004") == (migrations.HEAD, "0004")
     with database.read() as connection:
-        names = {name for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_schema")}
+        names = set(inspect(connection).get_table_names())
     assert not {name for name in names if name.startswith("backtest")}
     database.migrate()
     with database.read() as connection:

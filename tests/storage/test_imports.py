@@ -54,7 +54,7 @@ def test_undoing_an_import_takes_back_its_lines_and_its_effect_on_stock(database
     )
     with database.write() as connection:
         assert stock_levels(connection)["on_hand"].to_list() == [3, 1]
-        assert imports.undo_import(connection, second, WHEN) == 3
+        assert imports.undo_import(connection, second, WHEN).lines == 3
         assert stock_levels(connection).select("product", "on_hand").rows() == [("tea", 43.0)]
         assert daily_demand(connection)["quantity"].to_list() == [7.0]
         assert imports.find_import(connection, "b" * 64) is None

@@ -28,8 +28,8 @@ IMPORT = """
 import os, signal, sys, threading
 import polars as pl
 from tests.storage.test_killed_writes import ROWS, load
-from shelfwise.storage import database as module
 from shelfwise.storage.database import Database
+from shelfwise.storage.staging import encode
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -39,7 +39,7 @@ database = Database.open(path)
 if point == "staging":
     threading.Timer(amount, die).start()
     while True:
-        with database._stage_file({"movements": ROWS}):
+        with database._dialect._stage_file({"movements": encode("movements", ROWS)}):
             pass
 
 def arm(connection):

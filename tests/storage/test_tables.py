@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import BigInteger, Integer, String, Text
+from sqlalchemy import BigInteger, Integer, LargeBinary, PrimaryKeyConstraint, String, Text, inspect
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import CreateTable
 
 from shelfwise.storage.database import Database
 from shelfwise.storage.migrations import TABLE
+from shelfwise.storage.mysql import STEP_TABLE
 from shelfwise.storage.tables import Day, Moment, metadata
 
 
+def same_size(context: Any, column: Any, declared: Any, found: Any, wanted: Any) -> bool | None:
+    """MySQL makes a bytes column of 4 GiB a LONGBLOB, whose length it does not tell."""
+    return False if isinstance(wanted, LargeBinary) and isinstance(found, mysql.LONGBLOB) else None
+
+
 def test_the_migrations_build_the_declared_schema(database: Database) -> None:
+    options = {
+        "version_table": TABLE,
+        "compare_type": same_size,
+        "include_name": lambda name, kind, _: kind != "table" or name != STEP_TABLE,
+    }
     with database.read() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": TABLE, "compare_type": True})
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
 
 def test_constraints_carry_the_same_names_in_migrations_and_declarations(database: Database) -> None:
     with database.read() as connection:
-        built = "\n".join(sql or "" for (sql,) in connection.exec_driver_sql("SELECT sql FROM sqlite_schema"))
-    for table in metadata.tables.values():
-        for constraint in table.constraints:
-            assert str(constraint.name) in built
+        there = inspect(connection)
+        for table in metadata.tables.values():
+            built = {found["name"] for found in there.get_unique_constraints(table.name)}
+            built |= {found["name"] for found in there.get_foreign_keys(table.name)}
+            built |= {found["name"] for found in there.get_check_constraints(table.name)}
+            for constraint in table.constraints:
+                assert isinstance(constraint, PrimaryKeyConstraint) or str(constraint.name) in built
 
 
 @pytest.mark.parametrize("dialect", [postgresql.dialect(), mysql.dialect()], ids=["postgresql", "mysql"])

@@ -9,6 +9,7 @@ from shelfwise.domain.errors import DataError
 from shelfwise.domain.frames import BUNDLES
 from shelfwise.storage import tables
 from shelfwise.storage.catalogue import code_ids
+from shelfwise.storage.corrected import corrected_movements
 from shelfwise.storage.database import fetch
 
 
@@ -64,7 +65,7 @@ def sold_since_counts(connection: Connection, parts: pl.DataFrame) -> pl.DataFra
     schema = {"product": pl.String(), "warehouse": pl.String(), "taken": pl.Float64()}
     if parts.is_empty():
         return pl.DataFrame(schema=schema)
-    m, level, w = tables.stock_movements, tables.stock_levels, tables.warehouses
+    m, level, w = corrected_movements(connection), tables.stock_levels, tables.warehouses
     products, counted = tables.products.alias(), tables.products.alias()
     pairs = parts.select("bundle", "component").unique()
     query = (

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, FromClause, Table, func, literal, select
+from sqlalchemy import Connection, FromClause, Table, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from shelfwise.domain.frames import CALENDAR_EVENTS, PRICES, PRODUCTS, SUPPLIERS, WAREHOUSES, Frame
 from shelfwise.storage import tables
-from shelfwise.storage.database import Staged, fetch, insert_new, keys, staged, temporary_table, upsert
+from shelfwise.storage.database import fetch, insert_new, keys, staged, temporary_table, upsert
+from shelfwise.storage.staging import Staged
+from shelfwise.storage.successors import refuse_circles
 
 _FEW: int = 500
 
@@ -31,12 +33,20 @@ class Upserted:
 
 
 def upsert_products(connection: Connection, frame: pl.DataFrame | None = None) -> Upserted:
-    """Insert or update products by code; their suppliers are created where unknown. None: the staged frame."""
+    """Insert or update products by code; their suppliers are created where unknown. None: the staged frame.
+
+    Raises
+    ------
+    DataError
+        Products would replace one another in a circle.
+    """
     with staged(connection, "products", frame) as batch:
         ids = code_ids(connection, tables.suppliers, batch.codes["supplier"])
         with keys(connection, batch, "supplier", ids) as supplier_id:
             replaced = {"code": batch.columns["product"], "supplier_id": supplier_id}
-            return _upsert_codes(connection, tables.products, batch, replaced)
+            done = _upsert_codes(connection, tables.products, batch, replaced)
+    refuse_circles(connection)
+    return done
 
 
 def upsert_warehouses(connection: Connection, frame: pl.DataFrame | None = None) -> Upserted:
@@ -132,7 +142,7 @@ def code_ids(connection: Connection, target: Table, codes: Sequence[str]) -> lis
     found = _find(connection, target, codes)
     missing = [(code,) for code in codes if code not in found]
     if missing:
-        with temporary_table(connection, "new_codes", [("code", "TEXT")], missing) as rows:
+        with temporary_table(connection, "new_codes", [("code", "CODE")], missing) as rows:
             insert_new(connection, target, {"code": rows.c.code}, rows)
         found = _find(connection, target, codes)
     return [found[code] for code in codes]
@@ -184,6 +194,7 @@ def _read(
     connection: Connection, frame: Frame, source: FromClause, own: Table, values: Mapping[str, ColumnElement[Any]]
 ) -> pl.DataFrame:
     columns = [values[name] if name in values else own.c[name] for name in frame.columns]
-    order = [literal(1)] if not frame.key else [columns[list(frame.columns).index(name)] for name in frame.key]
-    query = select(*columns).select_from(source).order_by(*order)
+    keys_ = [columns[list(frame.columns).index(name)] for name in frame.key]
+    # Nulls first, where one database has them last.
+    query = select(*columns).select_from(source).order_by(*(part for key in keys_ for part in (key.is_not(None), key)))
     return frame.check(fetch(connection, query, {name: column.dtype for name, column in frame.columns.items()}))

@@ -18,46 +18,64 @@ came in:
   its time, or as the opening of the next day. Of two counts at one moment the one booked later holds.
 * A level may be negative: more was sold than the records say was there. That is worth seeing, so it is kept.
 
-A sale takes its quantity off; a return and a receipt add theirs; adjustments and transfers carry their sign.
+A sale takes its quantity off; a return and a receipt add theirs; adjustments and transfers carry their sign. Movements
+are read as they stand after corrections (`shelfwise.storage.corrected`), so a corrected count or sale moves the level
+as if it had been booked so.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, case, delete, func, select
+from sqlalchemy import Connection, FromClause, Select, and_, case, delete, exists, func, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
+from shelfwise.storage.corrected import corrected_movements
 from shelfwise.storage.database import temporary_table, upsert
-from shelfwise.storage.tables import stock_levels, stock_movements
+from shelfwise.storage.tables import stock_levels
 
-_KEY = ("product_id", "warehouse_id")
+_KEY: Final = ("product_id", "warehouse_id")
 
 
 def apply_since(connection: Connection, last_id: int) -> None:
     """Bring the levels up to date with the movements whose key is above ``last_id``, all at once."""
-    m, level = stock_movements.c, stock_levels.c
+    movements, level = corrected_movements(connection), stock_levels.c
+    m = movements.c
     if connection.scalar(select(level.product_id).limit(1)) is not None:
         fresh = (
-            select(*_changes(), level.counted_at)
-            .join_from(stock_movements, stock_levels, _same_key(stock_levels))
+            select(*_changes(movements), level.counted_at)
+            .join_from(movements, stock_levels, _same_key(stock_levels, movements))
             .where(m.id > last_id, m.kind != "count", m.occurred_at >= level.counted_at)
             .group_by(m.product_id, m.warehouse_id, level.counted_at)
         )
         _add(connection, fresh)
-    _set_by_counts(connection, last_id)
+    _set_by_counts(connection, movements, movements.c.id > last_id)
 
 
-def rebuild(connection: Connection) -> None:
-    """Work out all levels anew from the movements, for when movements were taken away."""
-    connection.execute(delete(stock_levels))
-    _set_by_counts(connection, 0)
+def rebuild(connection: Connection, pairs: Select[Any] | None = None) -> None:
+    """Work out levels anew from the movements, for when movements were taken away or corrected.
+
+    Parameters
+    ----------
+    pairs
+        Query for the keys of the products and warehouses (``product_id, warehouse_id``, each pair once) whose levels
+        are worked out; None for all.
+    """
+    movements = corrected_movements(connection)
+    if pairs is None:
+        connection.execute(delete(stock_levels))
+        _set_by_counts(connection, movements, true())
+        return
+    with temporary_table(connection, "touched_levels", [(n, "INTEGER") for n in _KEY], primary_key=_KEY) as touched:
+        connection.execute(touched.insert().from_select(list(_KEY), pairs))
+        connection.execute(delete(stock_levels).where(exists().where(_same_key(touched, stock_levels))))
+        _set_by_counts(connection, movements, exists().where(_same_key(touched, movements)))
 
 
-def _set_by_counts(connection: Connection, last_id: int) -> None:
-    """Set levels by the latest of the counts above ``last_id``, where no later one holds, and add what came after."""
-    m = stock_movements.c
-    is_count = (m.id > last_id) & (m.kind == "count")
+def _set_by_counts(connection: Connection, movements: FromClause, which: ColumnElement[bool]) -> None:
+    """Set levels by the latest of ``which`` counts, where no later one holds, and add what came after."""
+    m = movements.c
+    is_count = which & (m.kind == "count")
     first_day = connection.scalar(select(func.min(m.day)).where(is_count))
     if first_day is None:
         return
@@ -85,16 +103,16 @@ def _set_by_counts(connection: Connection, last_id: int) -> None:
         )  # fmt: skip
         upsert(connection, stock_levels, counted, _KEY)
         later = (
-            select(*_changes(), c.occurred_at.label("counted_at"))
-            .join_from(stock_movements, counts, _same_key(counts))
+            select(*_changes(movements), c.occurred_at.label("counted_at"))
+            .join_from(movements, counts, _same_key(counts, movements))
             .where(m.day >= first_day, m.kind != "count", m.occurred_at >= c.occurred_at)
             .group_by(m.product_id, m.warehouse_id, c.occurred_at)
         )
         _add(connection, later)
 
 
-def _changes() -> tuple[ColumnElement[Any], ...]:
-    m = stock_movements.c
+def _changes(movements: FromClause) -> tuple[ColumnElement[Any], ...]:
+    m = movements.c
     return (
         m.product_id,
         m.warehouse_id,
@@ -103,7 +121,7 @@ def _changes() -> tuple[ColumnElement[Any], ...]:
     )
 
 
-def _same_key(one: Any, other: Any = stock_movements) -> ColumnElement[bool]:
+def _same_key(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     return and_(one.c.product_id == other.c.product_id, one.c.warehouse_id == other.c.warehouse_id)
 
 

@@ -8,12 +8,17 @@ draft ──send──> sent ──receive──> part_received ──receive─
 Every other step is a `ConflictError`. What is open on a draft or a sent order counts as incoming: an approved quantity
 must not be proposed again while its order waits to be sent. More may be delivered than was ordered; it is booked as it
 came and reported. What is cancelled or received counts no longer.
+
+A receipt is booked once: by the number of its delivery where it has one, and once a day for a line where a file tells
+it. Where the movement of a receipt is corrected (`shelfwise.storage.corrections`), the order follows: rows of what was
+too much or too little are added to its receipts, and what is open, and the state, are worked out anew.
 """
 
 from __future__ import annotations
 
 import difflib
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, Final
@@ -26,10 +31,13 @@ from shelfwise.domain.errors import ConflictError, DataError, NotFound, Paramete
 from shelfwise.domain.frames import PURCHASE_ORDER_LINES, RECEIPTS
 from shelfwise.storage import tables
 from shelfwise.storage.catalogue import code_ids
-from shelfwise.storage.database import Merge, fetch, upsert
+from shelfwise.storage.corrected import corrected_movements
+from shelfwise.storage.database import Merge, fetch, insert_one, upsert
+from shelfwise.storage.movement_notes import Note, add_notes
 from shelfwise.storage.sales import append_movements
 
 MOVEMENT_SOURCE: Final = "purchase order"
+_CORRECTION: Final = "correction "  # the beginning of the delivery of a row that corrects a receipt
 OPEN: Final = ("draft", "sent", "part_received")
 _STATES: Final = (*OPEN, "received", "cancelled")
 _STEPS: Final = {"send": ("draft",), "receive": ("sent", "part_received"), "cancel": OPEN}
@@ -55,13 +63,14 @@ class Received:
     """What a delivery did.
 
     ``booked`` are the receipts; ``over`` lists the lines of which more came than was ordered (product, warehouse,
-    ordered, received, excess: units).
+    ordered, received, excess: units); ``repeated`` says that this delivery was booked before, and nothing was done.
     """
 
     purchase_order: str
     status: str
     booked: pl.DataFrame
     over: pl.DataFrame
+    repeated: bool = False
 
 
 def create_purchase_order(
@@ -119,7 +128,13 @@ def cancel(connection: Connection, number: str) -> None:
 
 
 def receive(
-    connection: Connection, number: str, lines: pl.DataFrame | None = None, *, received_on: date | datetime
+    connection: Connection,
+    number: str,
+    lines: pl.DataFrame | None = None,
+    *,
+    received_on: date | datetime,
+    delivery: str | None = None,
+    note: Note | None = None,
 ) -> Received:
     """Book a delivery: receipts, stock movements and the order's state, together.
 
@@ -130,6 +145,10 @@ def receive(
         None: everything that is still open.
     received_on
         When the goods came. A day alone is booked at its start; give the time where stock was counted on that day.
+    delivery
+        The delivery's own number; one that the order has already is not booked again.
+    note
+        Who books it, when and why.
 
     Raises
     ------
@@ -138,30 +157,38 @@ def receive(
     NotFound
         A product is not on the order.
     """
-    order = _step(connection, number, "receive")
+    order = _order(connection, number)
+    known = _lines(connection, order.id)
+    line, receipt = tables.purchase_order_lines, tables.purchase_order_receipts
+    deliveries = select(receipt.c.line_id, receipt.c.delivery).where(receipt.c.line_id.in_(known["id"].to_list()))
+    taken = {(line_id, name) for line_id, name in connection.execute(deliveries)}
+    if delivery is not None and delivery in {name for _, name in taken}:
+        return Received(number, order.status, RECEIPTS.empty(), _over(known), repeated=True)
+    _step(connection, number, "receive")
     moment = received_on if isinstance(received_on, datetime) else datetime.combine(received_on, time())
-    delivered = _delivered(number, _lines(connection, order.id), lines)
+    delivered = _delivered(number, known, lines)
     if delivered.is_empty():
         raise DataError(f"nothing was received on purchase order {number!r}; give at least one line")
-    line, receipt = tables.purchase_order_lines, tables.purchase_order_receipts
+    ids = []
     for row in delivered.iter_rows(named=True):
-        of_line = receipt.c.line_id == row["id"]
-        earlier = connection.scalar(select(func.count()).select_from(receipt).where(of_line)) or 0
-        values = {"line_id": row["id"], "quantity": row["delivered"], "received_on": moment.date()}
-        connection.execute(insert(receipt).values(**values, delivery=f"delivery {earlier + 1}"))
+        names = (f"delivery {n}" for n in itertools.count(1)) if delivery is None else iter([delivery])
+        name = next(name for name in names if (row["id"], name) not in taken)
+        values = {"line_id": row["id"], "quantity": row["delivered"], "received_on": moment.date(), "delivery": name}
+        ids.append(insert_one(connection, receipt, values))
         total = line.c.quantity_received + row["delivered"]
         connection.execute(update(line).where(line.c.id == row["id"]).values(quantity_received=total))
     after = _lines(connection, order.id)
-    status = "received" if (after["quantity_received"] >= after["quantity"]).all() else "part_received"
+    status = _state(after)
     t = tables.purchase_orders
     connection.execute(update(t).where(t.c.id == order.id).values(status=status))
-    booked = delivered.join(after, on="id", maintain_order="left")
-    last_receipt = int(connection.scalar(select(func.max(receipt.c.id))) or 0)
+    booked = delivered.join(after, on="id", maintain_order="left").with_columns(
+        line_id=pl.format("{}/{}", pl.Series(ids, dtype=pl.Int64), "id")
+    )
     append_movements(
         connection,
         booked.select(
+            "line_id",
             source=pl.lit(MOVEMENT_SOURCE),
-            line_id=pl.format("{}/{}", pl.lit(last_receipt), "id"),
             kind=pl.lit("receipt"),
             occurred_at=pl.lit(moment, dtype=pl.Datetime("us")),
             product="product",
@@ -169,6 +196,8 @@ def receive(
             quantity="delivered",
         ),
     )
+    if note is not None:
+        add_notes(connection, MOVEMENT_SOURCE, booked["line_id"].to_list(), note)
     return Received(
         number,
         status,
@@ -183,13 +212,82 @@ def receive(
                 received_on=pl.lit(moment.date()),
             )
         ),
-        after.filter(pl.col("quantity_received") > pl.col("quantity")).select(
-            "product",
-            "warehouse",
-            ordered="quantity",
-            received="quantity_received",
-            excess=pl.col("quantity_received") - pl.col("quantity"),
+        _over(after),
+    )
+
+
+def follow_correction(connection: Connection, correction: int) -> None:
+    """Bring orders into line with the movements of their receipts, of which this correction was made or taken back."""
+    wanted = select(tables.correction_lines.c.line_id).where(
+        tables.correction_lines.c.correction_id == correction,
+        tables.correction_lines.c.source_id.in_(
+            select(tables.sources.c.id).where(tables.sources.c.code == MOVEMENT_SOURCE)
         ),
+    )
+    names = connection.scalars(wanted).all()
+    if not names:
+        return
+    m = corrected_movements(connection).c
+    source = select(tables.sources.c.id).where(tables.sources.c.code == MOVEMENT_SOURCE).scalar_subquery()
+    now = {
+        name: {day: quantity}
+        for name, day, quantity in connection.execute(
+            select(m.line_id, m.day, m.quantity).where(m.source_id == source, m.line_id.in_(names))
+        )
+    }
+    line = tables.purchase_order_lines
+    for name in names:
+        receipt_id, line_id = (int(part) for part in name.split("/"))
+        change = _add_receipt_changes(connection, line_id, receipt_id, correction, now.get(name, {}))
+        total = line.c.quantity_received + change
+        connection.execute(update(line).where(line.c.id == line_id).values(quantity_received=total))
+    touched = select(line.c.purchase_order_id).where(line.c.id.in_([int(name.split("/")[1]) for name in names]))
+    order = tables.purchase_orders
+    for order_id in connection.scalars(touched.distinct()).all():
+        status = _state(_lines(connection, order_id))
+        walked = order.c.status.in_(("sent", "part_received", "received"))
+        connection.execute(update(order).where(order.c.id == order_id, walked).values(status=status))
+
+
+def _add_receipt_changes(
+    connection: Connection, line_id: int, receipt_id: int, correction: int, now: Mapping[date, float]
+) -> float:
+    """Add to the receipts of a line what makes one of them say ``now`` (units by day); return the units added."""
+    receipt = tables.purchase_order_receipts
+    # A delivery of several lines used to be booked under the number of its last receipt.
+    own = select(func.max(receipt.c.id)).where(receipt.c.line_id == line_id, receipt.c.id <= receipt_id)
+    mark = f": receipt {connection.scalar(own)}"
+    said = select(receipt.c.received_on, receipt.c.quantity).where(
+        receipt.c.line_id == line_id,
+        (receipt.c.id == own.scalar_subquery()) | receipt.c.delivery.endswith(mark, autoescape=True),
+    )
+    before: dict[date, float] = {}
+    for day, quantity in connection.execute(said):
+        before[day] = before.get(day, 0.0) + quantity
+    changes = {day: now.get(day, 0.0) - before.get(day, 0.0) for day in sorted({*before, *now})}
+    step = connection.scalar(select(func.count()).select_from(receipt).where(receipt.c.line_id == line_id))
+    for day, change in changes.items():
+        if change:
+            name = f"{_CORRECTION}{correction}.{step} of {day}{mark}"
+            values = {"line_id": line_id, "delivery": name, "quantity": change, "received_on": day}
+            connection.execute(insert(receipt).values(**values))
+    return sum(changes.values())
+
+
+def _state(lines: pl.DataFrame) -> str:
+    """Return the state of an order that was sent, from what came of its lines."""
+    if (lines["quantity_received"] >= lines["quantity"]).all():
+        return "received"
+    return "part_received" if (lines["quantity_received"] > 0).any() else "sent"
+
+
+def _over(lines: pl.DataFrame) -> pl.DataFrame:
+    return lines.filter(pl.col("quantity_received") > pl.col("quantity")).select(
+        "product",
+        "warehouse",
+        ordered="quantity",
+        received="quantity_received",
+        excess=pl.col("quantity_received") - pl.col("quantity"),
     )
 
 
@@ -225,8 +323,8 @@ def load_receipts(connection: Connection, frame: pl.DataFrame) -> int:
     """Add past receipts as a file tells them (``RECEIPTS``); return how many were new.
 
     They tell lead times and leave stock alone, like `load_order_lines`. A line of an order is received once a day:
-    several rows of a day are summed, and a day that is there already is left as it is. Unknown orders are made, as
-    received.
+    several rows of a day are summed, and a day that is there already, from a file or booked by a person, is left as it
+    is. Unknown orders are made, as received.
     """
     day = ["purchase_order", "product", "warehouse", "received_on"]
     receipts_ = (
@@ -259,9 +357,9 @@ def load_receipts(connection: Connection, frame: pl.DataFrame) -> int:
     line_ids = fetch(connection, select(line.c.id, *(line.c[name] for name in _LINE_KEY)), _LINE_SCHEMA)
     new = rows.join(line_ids, on=_LINE_KEY).with_columns(pl.format("day {}", "received_on").alias("delivery"))
     there = fetch(
-        connection, select(receipt.c.line_id, receipt.c.delivery), {"line_id": pl.Int64(), "delivery": pl.String()}
+        connection, select(receipt.c.line_id, receipt.c.received_on), {"line_id": pl.Int64(), "received_on": pl.Date()}
     )
-    new = new.join(there, on=["line_id", "delivery"], how="anti")
+    new = new.join(there, on=["line_id", "received_on"], how="anti")
     upsert(connection, receipt, new.select("line_id", "delivery", "quantity", "received_on"), ("line_id", "delivery"))
     total = select(func.sum(receipt.c.quantity)).where(receipt.c.line_id == line.c.id).scalar_subquery()
     connection.execute(update(line).where(total > line.c.quantity_received).values(quantity_received=total))
@@ -290,7 +388,7 @@ def open_order_lines(connection: Connection, as_of: date | None = None) -> pl.Da
 
 
 def receipts(connection: Connection) -> pl.DataFrame:
-    """Read all receipts (``RECEIPTS``), by day and order."""
+    """Read all receipts (``RECEIPTS``) as they stand after corrections, by day and order."""
     order, line, receipt = tables.purchase_orders, tables.purchase_order_lines, tables.purchase_order_receipts
     query = (
         select(
@@ -301,13 +399,24 @@ def receipts(connection: Connection) -> pl.DataFrame:
             receipt.c.quantity,
             order.c.ordered_on,
             receipt.c.received_on,
+            receipt.c.line_id,
+            receipt.c.delivery,
         )
         .select_from(receipt.join(line).join(order).join(tables.suppliers))
         .join(tables.products, line.c.product_id == tables.products.c.id)
         .join(tables.warehouses)
         .order_by(receipt.c.received_on, order.c.number, receipt.c.id)
     )
-    return RECEIPTS.check(fetch(connection, query, {n: c.dtype for n, c in RECEIPTS.columns.items()}))
+    schema = {name: column.dtype for name, column in RECEIPTS.columns.items()}
+    found = fetch(connection, query, {**schema, "line_id": pl.Int64(), "delivery": pl.String()})
+    # Where receipts of a line were corrected, what the line got on a day is one row; where nothing is left, none.
+    corrected = pl.col("delivery").str.starts_with(_CORRECTION)
+    corrected_line = corrected.any().over("line_id")
+    own = pl.when(corrected_line).then(pl.lit(-1)).otherwise(pl.int_range(pl.len()))
+    rows = found.group_by("line_id", "received_on", own.alias("own"), maintain_order=True).agg(
+        pl.col("quantity").sum(), pl.col(set(schema) - {"quantity", "received_on"}).first()
+    )
+    return RECEIPTS.check(rows.filter((pl.col("quantity") > 0) | (pl.col("own") >= 0)).select(list(schema)))
 
 
 def _read_lines(connection: Connection, where: ColumnElement[bool]) -> pl.DataFrame:

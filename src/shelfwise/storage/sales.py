@@ -7,14 +7,16 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, case, func, literal, select
+from sqlalchemy import Connection, func, literal, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from shelfwise.domain.errors import DataError
 from shelfwise.domain.frames import DAILY_DEMAND
 from shelfwise.storage import levels, tables
 from shelfwise.storage.catalogue import code_ids, with_codes
-from shelfwise.storage.database import Staged, fetch, insert_new, keys, staged
+from shelfwise.storage.corrected import any_correction, corrected_movements, holding_corrections, stock_change
+from shelfwise.storage.database import fetch, insert_new, keys, staged
+from shelfwise.storage.staging import Staged
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,7 @@ def append_movements(
                 "occurred_at": rows["occurred_at"],
                 "day": rows["occurred_at_day"],
                 "quantity": rows["quantity"],
-                "stock_change": case(
-                    (rows["kind"] == "sale", -rows["quantity"]),
-                    (rows["kind"] == "count", 0.0),
-                    else_=rows["quantity"],
-                ),
+                "stock_change": stock_change(rows["kind"], rows["quantity"]),
                 "unit_price": rows["unit_price"],
                 "import_id": literal(import_id),
             }
@@ -88,7 +86,8 @@ def daily_demand(
     since: date | None = None,
     until: date | None = None,
 ) -> pl.DataFrame:
-    """Sum sales by product, warehouse and shop day (``DAILY_DEMAND``); returns are not taken off.
+    """Sum sales by product, warehouse and shop day (``DAILY_DEMAND``), as they stand after corrections; returns are not
+    taken off.
 
     Days without a sale have no row. ``revenue`` is null where no sale of the day has a price.
 
@@ -99,7 +98,7 @@ def daily_demand(
     since, until
         First and last day, both included; None for no limit.
     """
-    m = tables.stock_movements
+    m = corrected_movements(connection)
     query = select(m.c.product_id, m.c.warehouse_id, m.c.day, m.c.quantity, m.c.unit_price).where(m.c.kind == "sale")
     if products is not None:
         wanted = select(tables.products.c.id).where(tables.products.c.code.in_(products))
@@ -127,12 +126,25 @@ def daily_demand(
 
 def sales_span(connection: Connection) -> tuple[date, date] | None:
     """Return the first and last day with a sale; None if there is none."""
-    m = tables.stock_movements
-    first, last = (
-        connection.scalar(select(m.c.day).where(m.c.kind == "sale").order_by(order).limit(1))
-        for order in (m.c.day.asc(), m.c.day.desc())
-    )
-    return None if first is None or last is None else (first, last)
+    m = tables.stock_movements.c
+    days: list[date] = []
+    counted = m.kind == "sale"
+    if any_correction(connection):  # apart, so that the booked lines are still found by the index of their days
+        now = holding_corrections()
+        counted &= m.id.not_in(select(now.c.movement_id))
+        first_and_last = select(func.min(now.c.day), func.max(now.c.day)).where(now.c.kind == "sale")
+        days += [day for day in connection.execute(first_and_last).one() if day is not None]
+    for order in (m.day.asc(), m.day.desc()):
+        found = connection.scalar(select(m.day).where(counted).order_by(order).limit(1))
+        days += [] if found is None else [found]
+    return (min(days), max(days)) if days else None
+
+
+def sources_of_sales(connection: Connection) -> set[str]:
+    """Return the sources that sales were booked from."""
+    m, source = tables.stock_movements, tables.sources
+    sold = select(m.c.id).where(m.c.source_id == source.c.id, m.c.kind == "sale").exists()
+    return set(connection.scalars(select(source.c.code).where(sold)))
 
 
 def _check_signs(connection: Connection, batch: Staged) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Final
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, func, select
 from shelfwise.domain.frames import DAILY_ON_HAND, STOCK_LEVELS
 from shelfwise.storage import tables
 from shelfwise.storage.catalogue import with_codes
+from shelfwise.storage.corrected import corrected_movements
 from shelfwise.storage.database import fetch
 from shelfwise.storage.sales import Appended, append_movements
 
@@ -28,6 +30,15 @@ _LINES: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Level:
+    """Units on hand, the moment of what was booked last, and that of the count they are known from."""
+
+    on_hand: float
+    as_of: datetime
+    counted_at: datetime
+
+
 def stock_levels(connection: Connection) -> pl.DataFrame:
     """Read what is on hand (``STOCK_LEVELS``), ordered by product and warehouse.
 
@@ -42,17 +53,34 @@ def stock_levels(connection: Connection) -> pl.DataFrame:
     return STOCK_LEVELS.check(fetch(connection, query, {n: c.dtype for n, c in STOCK_LEVELS.columns.items()}))
 
 
+def level_of(connection: Connection, product: str, warehouse: str) -> Level | None:
+    """Return the level of a product in a warehouse; None where it was never counted."""
+    t = tables.stock_levels
+    query = (
+        select(t.c.on_hand, t.c.as_of, t.c.counted_at)
+        .select_from(t.join(tables.products).join(tables.warehouses))
+        .where(tables.products.c.code == product, tables.warehouses.c.code == warehouse)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else Level(*row)
+
+
 def set_stock_levels(connection: Connection, frame: pl.DataFrame, import_id: int | None = None) -> Appended:
     """Book a count for each row of ``frame`` (``STOCK_LEVELS``): so much was there at that moment.
 
     The same count given twice is booked once. An older snapshot than the latest count fills in history and leaves
     today's level alone.
     """
+    return append_movements(connection, counts(frame), import_id)
+
+
+def counts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return stock levels (``STOCK_LEVELS``) as the counts (``MOVEMENTS``) that are booked for them."""
     levels = STOCK_LEVELS.check(frame)
     key = pl.concat_str(
         pl.col("product"), pl.col("warehouse"), pl.col("as_of").cast(pl.Int64), pl.col("on_hand"), separator="|"
     )
-    counts = levels.select(
+    return levels.select(
         pl.lit(COUNT_SOURCE).alias("source"),
         # Two long codes and a moment can outgrow a key; their fingerprint cannot.
         pl.Series("line_id", [sha256(text.encode()).hexdigest() for text in levels.select(key).to_series()], pl.String),
@@ -62,7 +90,6 @@ def set_stock_levels(connection: Connection, frame: pl.DataFrame, import_id: int
         "warehouse",
         pl.col("on_hand").alias("quantity"),
     )
-    return append_movements(connection, counts, import_id)
 
 
 def daily_on_hand(connection: Connection, *, until: date | None = None) -> pl.DataFrame:
@@ -76,7 +103,7 @@ def daily_on_hand(connection: Connection, *, until: date | None = None) -> pl.Da
     until
         Last day; None for the last day on which anything was booked.
     """
-    m = tables.stock_movements
+    m = corrected_movements(connection)
     first_count = connection.scalar(select(func.min(m.c.day)).where(m.c.kind == "count"))
     last = until or connection.scalar(select(func.max(m.c.day)))
     if first_count is None or last is None:

@@ -159,6 +159,40 @@ imports = Table(
     Column("receipt", JSON, nullable=False),
     Column("imported_at", Moment, nullable=False),
     Column("undone_at", Moment),
+    # Movements booked and movements that were there already; null for imports of before this was kept, whose parts
+    # (below) were not kept either.
+    Column("new_lines", Integer),
+    Column("known_lines", Integer),
+)
+
+# What undo and redo need of an import, as compressed frames: see `shelfwise.storage.import_changes` and
+# `shelfwise.storage.import_movements`.
+import_parts = Table(
+    "import_parts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("import_id", ForeignKey("imports.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("chunk", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("payload", LargeBinary(2**32 - 1), nullable=False),
+    UniqueConstraint("import_id", "kind", "name", "chunk"),
+)
+
+# How files with these headers are read, as a person said it once.
+import_mappings = Table(
+    "import_mappings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(CODE_LENGTH), nullable=False, unique=True),
+    # Of the file's headers; the latest mapping for the same headers is the one used.
+    Column("headers_hash", String(64), nullable=False, index=True),
+    Column("table_name", String(64), nullable=False),
+    Column("mapping", JSON, nullable=False),
+    Column("date_order", String(3)),
+    Column("warehouse", String(CODE_LENGTH)),
+    Column("created_at", Moment, nullable=False),
 )
 
 stock_movements = Table(
@@ -180,10 +214,62 @@ stock_movements = Table(
     Column("stock_change", Double, nullable=False),
     Column("unit_price", Double),
     Column("import_id", Integer),
-    UniqueConstraint("source_id", "line_id"),
+    # An index and no constraint, so that a bulk load into an empty table can make it after its rows.
+    Index("uq_stock_movements_source_id_line_id", "source_id", "line_id", unique=True),
     # The one index beside the key. Sales come in order of time, so it costs little to keep (an index that begins with
     # the product was measured to halve the speed of a bulk load) and it serves recounts and recent windows.
     Index(None, "day"),
+)
+
+# Who booked a movement by hand, when and why. Lines of an import have its receipt instead.
+movement_notes = Table(
+    "movement_notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source_id", Integer, nullable=False),
+    Column("line_id", String(CODE_LENGTH), nullable=False),
+    Column("reason", Text),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    UniqueConstraint("source_id", "line_id"),
+)
+
+# Append only: taking a correction back is one more row, whose `reverts_id` names it. See `shelfwise.storage.corrected`.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    # The import whose files brought it: undone with it.
+    Column("import_id", ForeignKey("imports.id")),
+    Column("reverts_id", ForeignKey("corrections.id"), unique=True),
+)
+
+# What a line said when it was corrected (`was_...`), and what it is to say; all null where it is to count no more.
+correction_lines = Table(
+    "correction_lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("correction_id", ForeignKey("corrections.id"), nullable=False),
+    # The line by its own key and not by `stock_movements.id`, which a line loses when its import is undone.
+    Column("source_id", Integer, nullable=False),
+    Column("line_id", String(CODE_LENGTH), nullable=False),
+    Column("was_kind", String(16), nullable=False),
+    Column("was_product_id", ForeignKey("products.id"), nullable=False),
+    Column("was_warehouse_id", ForeignKey("warehouses.id"), nullable=False),
+    Column("was_occurred_at", Moment, nullable=False),
+    Column("was_quantity", Double, nullable=False),
+    Column("was_unit_price", Double),
+    Column("kind", String(16)),
+    Column("product_id", ForeignKey("products.id")),
+    Column("warehouse_id", ForeignKey("warehouses.id")),
+    Column("occurred_at", Moment),
+    Column("day", Day),
+    Column("quantity", Double),
+    Column("unit_price", Double),
+    UniqueConstraint("source_id", "line_id", "correction_id"),
 )
 
 # A row exists only where stock is known: after a first count. See `shelfwise.storage.stock`.
@@ -249,7 +335,10 @@ purchase_order_lines = Table(
     Column("quantity_received", Double, nullable=False),
     Column("unit_cost", Double),
     Column("expected_on", Day),
-    UniqueConstraint("purchase_order_id", "product_id", "warehouse_id"),
+    # The name by the rule is longer than PostgreSQL and MySQL take.
+    UniqueConstraint(
+        "purchase_order_id", "product_id", "warehouse_id", name="uq_purchase_order_lines_order_product_warehouse"
+    ),
 )
 
 purchase_order_receipts = Table(

@@ -48,7 +48,7 @@ def upgrade() -> None:
             "purchase_order_id",
             "product_id",
             "warehouse_id",
-            name=op.f("uq_purchase_order_lines_purchase_order_id_product_id_warehouse_id"),
+            name=op.f("uq_purchase_order_lines_order_product_warehouse"),
         ),
     )
     op.create_table(
