@@ -10,7 +10,7 @@ import pytest
 
 from shelfwise.domain.errors import DataError, FileRefused, ParameterError
 from shelfwise.domain.frames import ALL_FRAMES
-from shelfwise.ingest import Batch, read
+from shelfwise.ingest import Batch, read, tables
 
 MAIL = "jane.doe@example.com"
 DAYS = [f"2024-05-{n:02}" for n in range(1, 31)]
@@ -165,3 +165,14 @@ def test_a_parquet_file_with_nested_or_no_rows_is_refused(tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(FileRefused, match="export it again"):
         read([path])
+
+
+def test_a_parquet_file_that_stands_for_more_rows_than_are_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal rows take no room in such a file, so its size says nothing of what it would take in memory."""
+    pl.DataFrame({"date": DAYS, "sku": "A", "units": 1}).write_parquet(tmp_path / "sales.parquet")
+    assert read([tmp_path / "sales.parquet"]).receipt.rows_used == len(DAYS)
+    monkeypatch.setattr(tables, "MOST_ROWS", 9)
+    with pytest.raises(FileRefused, match="30 rows are more than 9; split the file"):
+        read([tmp_path / "sales.parquet"])

@@ -107,7 +107,7 @@ def test_lines_of_delimiters_only_are_blank() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"PK\x03\x04rest", "spreadsheet or ZIP"), (b"%PDF-1.7", "PDF"), (b"\x1f\x8b\x08\x00abc", "gzip"),
+        (b"%PDF-1.7", "PDF"), (b"\x89PNG\r\n\x1a\n", "picture"), (b"Rar!\x1a\x07", "RAR"),
         (bytes(range(32)) * 40, "is not text"), (b"\xff\xfea", "breaks its rules"),
         (b"<!DOCTYPE html><html>", "web page"),
     ],
@@ -121,8 +121,8 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_bytes(b" \n")
     for path, says in (
         (tmp_path / "none.csv", "no such file"),
-        (tmp_path, "is a folder"),
+        (tmp_path, "Is a directory"),
         (tmp_path / "empty.csv", "empty"),
     ):
         with pytest.raises(FileRefused, match=says):
-            read_bytes(path)
+            read_bytes(path, path.name)

@@ -24,7 +24,8 @@ def examples(text: str, folder: Path) -> list[Path]:
 
 
 def test_every_example_of_a_format_can_be_imported(tmp_path: Path) -> None:
-    sections = (DOCS / "formats.md").read_text(encoding="utf-8").split("\n## ")
+    pages = [DOCS / "formats.md", *sorted((DOCS / "sources").glob("*.md"))]
+    sections = [section for page in pages for section in page.read_text(encoding="utf-8").split("\n## ")]
     profiles_seen, tables_seen = set(), set()
     for section in sections:
         paths = examples(section, tmp_path)

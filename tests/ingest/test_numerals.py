@@ -18,13 +18,32 @@ def values(*cells: str | None, prefer: str = "plain") -> list[float | None]:
         ("12", 12.0), (" 12 ", 12.0), ("1,234.56", 1234.56), ("$8.00", 8.0), ("£1,234.50", 1234.5), ("(5)", -5.0),
         ("(1,234.50)", -1234.5), ("5-", -5.0), ("-5", -5.0), ("−5", -5.0), ("+5", 5.0), ("1'234.56", 1234.56),
         ("8.00 USD", 8.0), ("1e3", 1000.0), (".5", 0.5), ("1,234,567", 1234567.0), ("€ 0.50", 0.5), ("- 7", -7.0),
+        ("8,00 €", 8.0), ("1\u202f234,50 €", 1234.5), ("1\u00a0234,5", 1234.5), ("R$ 8,50", 8.5), ("8.00 zł", 8.0),
+        ("CHF 1’234.50", 1234.5), ("₺5.25", 5.25), ("12,34,567.00", 1234567.0), ("SEK 5.25", 5.25), ("1.0", 1.0),
+        ("12.5 %", 0.125), ("25%", 0.25),
     ],
 )  # fmt: skip
 def test_a_number_is_read_however_it_is_dressed(cell: str, number: float) -> None:
     assert values(cell) == [number]
 
 
-@pytest.mark.parametrize("cell", ["abc", "=cmd|' /C calc'!A0", "1.2.3", "12 pieces", "5-5", "1,2,3", "1e999", "inf"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "abc",
+        "=cmd|' /C calc'!A0",
+        "1.2.3",
+        "12 pieces",
+        "5-5",
+        "1,2,3",
+        "1e999",
+        "inf",
+        "1 2",
+        "12 34",
+        "5%",
+        "9" * 400,
+    ],
+)
 def test_what_is_no_number_is_marked_bad(cell: str) -> None:
     read = read_numbers(pl.Series([cell, "1"]))
     assert read.values.to_list() == [None, 1.0]

@@ -32,5 +32,9 @@ def test_every_part_of_the_receipt_is_told_to_people() -> None:
         assert part in text
 
 
+def test_a_single_day_is_one_day() -> None:
+    assert "(1 day)" in str(Receipt((FILE,), {"movements": 1}, 1, date(2024, 1, 1), date(2024, 1, 1)))
+
+
 def test_only_the_first_lines_of_many_are_named() -> None:
     assert str(Tally("is bad", 2000, (1, 2, 3, 4, 5))) == "2,000 rows: is bad (lines 1, 2, 3, ...)"

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from shelfwise.inventory.cost_table import ArrayDemand, OrderTerms, Tuning, cost_table
+from shelfwise.inventory.cost_table import cost_table
 from shelfwise.inventory.joint_order import choose
 from shelfwise.inventory.lot_sizing import orderable_quantity
-from shelfwise.inventory.optimise import optimise
+from shelfwise.inventory.optimise import OrderDecision, optimise
+from shelfwise.inventory.order_inputs import ArrayDemand, OrderTerms, Tuning
 from shelfwise.inventory.order_options import Limit, OrderOptions
 
 SEEDS = st.integers(0, 100_000)
@@ -109,32 +110,64 @@ def test_more_ordered_means_fewer_lost_and_more_space(seed: int, unmet: str) -> 
     assert np.all(np.diff(options.space[:, 0])[inside] >= -1e-4)
 
 
+def at_every_stock(seed: int, pack: float, n_paths: int = 200) -> OrderDecision:
+    """Decide for one product with every stock from none to more than enough; one item each."""
+    rng = np.random.default_rng(seed)
+    mean = float(rng.choice([0.05, 0.2, 1.0, 4.0, 12.0]))
+    paths = rng.poisson(mean * rng.gamma(2, 0.5, (1, n_paths, 1)), (1, n_paths, 8))
+    stocks = np.arange(0, 7 * np.ceil(mean) + 4)
+    n, due = len(stocks), rng.choice([0, 0, 3], 8)
+    ids = [f"s{k}" for k in range(n)]
+    items = {
+        "unique_id": ids, "on_hand": stocks, "lead_time_periods": [int(rng.integers(0, 4))] * n, "pack": [pack] * n,
+        "review_periods": [int(rng.integers(1, 4))] * n, "holding_cost": [rng.uniform(0.005, 0.4)] * n,
+        "unit_cost": [1.0] * n, "shortage_cost": [1.0] * n,
+    }  # fmt: skip
+    inbound = {"unique_id": np.repeat(ids, 8), "period": np.tile(np.arange(1, 9), n), "quantity": np.tile(due, n)}
+    return optimise(items, np.repeat(paths, n, axis=0), inbound)
+
+
 @settings(max_examples=20, deadline=None)
 @given(SEEDS)
-def test_more_on_hand_orders_no_more_where_that_costs_anything(seed: int) -> None:
-    """With the stock raised unit by unit, the order falls; it rises only between quantities that cost the same.
+def test_more_on_hand_never_orders_more(seed: int) -> None:
+    """Single units, no minimum, no cost of an order, and the 200 paths that forecasts draw by default."""
+    decision = at_every_stock(seed, 1.0)
+    assert np.all(np.diff(decision.quantity) <= 0)
+    assert decision.quantity[-1] == 0
 
-    The cost is a mean over a few dozen paths and has flat stretches; what may not happen is that an order rises
-    because of more stock where the smaller one would have cost noticeably more.
-    """
-    rng = np.random.default_rng(seed)
-    mean = float(rng.choice([0.2, 2.0, 12.0]))
-    demand = rng.poisson(mean, (1, 200, 8))
-    levels = np.arange(0, 6 * np.ceil(mean) + 4)
-    n, lead = len(levels), int(rng.integers(0, 4))
-    terms = OrderTerms(
-        on_hand=levels, review=np.ones(n, dtype=np.int64), pack=np.ones(n), moq=np.zeros(n), largest=np.full(n, np.inf),
-        unit_cost=np.ones(n), shortage_cost=np.ones(n), holding_cost=np.full(n, rng.uniform(0.02, 0.4)),
-        order_cost=np.zeros(n), volume=np.zeros(n),
-    )  # fmt: skip
-    options, _ = cost_table(ArrayDemand(np.repeat(demand, n, axis=0)), np.zeros((n, 8)), np.full(n, lead), terms)
-    rows = options.cheapest()
-    quantity = options.quantity[rows]
-    for i in np.flatnonzero(np.diff(quantity) > 0).tolist():
+
+@settings(max_examples=20, deadline=None)
+@given(SEEDS, st.sampled_from([1.0, 2.5, 6.0]), st.sampled_from([20, 200]))
+def test_packs_or_few_paths_let_an_order_rise_only_between_quantities_that_cost_the_same(
+    seed: int, pack: float, n_paths: int
+) -> None:
+    decision = at_every_stock(seed, pack, n_paths)
+    options, rows = decision.options, decision.chosen
+    for i in np.flatnonzero(np.diff(decision.quantity) > 0).tolist():
         own = slice(options.offsets[i + 1], options.offsets[i + 2])
-        same = options.quantity[own] <= quantity[i]
-        assert options.cost[own][same].min() <= options.cost[rows[i + 1]] * 1.01
-    assert quantity[-1] == 0
+        same = options.quantity[own] <= decision.quantity[i] + 1e-9
+        assert options.cost[own][same].min() <= options.cost[rows[i + 1]] * 1.02
+
+
+def test_with_a_minimum_even_the_best_order_rises_with_the_stock() -> None:
+    """Two are asked for in each of two periods, at least two are ordered, a unit left costs 1 a period, a lost sale 9.
+
+    What is left in the end is held for one period more.
+
+    With none on hand two now and two later cost nothing. With one on hand the three that are lacking are best ordered
+    at once: after two now one is lacking, which cannot be ordered alone. So a minimum has no
+    property "never rising with the stock" that a right answer could keep.
+    """
+
+    def cost(on_hand: int, first: int, second: int) -> int:
+        left = on_hand + first - 2
+        after = max(left, 0) + second - 2
+        return max(left, 0) + 2 * max(after, 0) + 9 * (max(-left, 0) + max(-after, 0))
+
+    allowed = (0, 2, 3, 4, 5)
+    best = {stock: min((cost(stock, a, b), a) for a in allowed for b in allowed) for stock in (0, 1)}
+    assert best == {0: (0, 2), 1: (2, 3)}
+    assert min(cost(1, first, b) for first in (0, 2) for b in allowed) == 3
 
 
 def terms_of(items: dict[str, Any]) -> OrderTerms:

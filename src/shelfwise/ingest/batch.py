@@ -6,9 +6,10 @@ the rejects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import starmap
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +17,23 @@ import polars as pl
 
 from shelfwise.domain.errors import FileRefused, ParameterError, Place
 from shelfwise.domain.frames import ALL_FRAMES
+from shelfwise.ingest.archives import LeftAlone
+from shelfwise.ingest.detect import NoTable
+from shelfwise.ingest.mapping import (
+    SaidMapping,
+    headers_hash,
+    propose,
+    refuse_sales_without_a_day,
+    role_of,
+    suspicions,
+)
+from shelfwise.ingest.moments import DateOrder
 from shelfwise.ingest.profiles import PROFILES
 from shelfwise.ingest.profiles.base import DEFAULT_WAREHOUSE, Match, Options, Part, Profile, Role
+from shelfwise.ingest.profiles.canonical import PRODUCTS, SALES
 from shelfwise.ingest.quality import REJECTS, Sieve, day_gaps, incomplete_last_day, orphans
 from shelfwise.ingest.receipt import FileReceipt, Receipt, some
-from shelfwise.ingest.tables import Source, load, masked, open_source
+from shelfwise.ingest.tables import Source, load, masked, open_sources
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
@@ -36,6 +49,23 @@ class Batch:
     frames: dict[str, pl.DataFrame]
     rejects: pl.DataFrame
     receipt: Receipt
+    mappings: tuple[UsedMapping, ...] = ()
+
+
+@dataclass(frozen=True)
+class UsedMapping:
+    """How one file or sheet was read: which of its headers was taken as which field of which table.
+
+    ``said`` is what a person said about it, now or once; None: it was recognised.
+    """
+
+    file: str
+    headers: tuple[str, ...]
+    table: str
+    mapping: dict[str, str]
+    profile: str
+    date_order: DateOrder | None
+    said: SaidMapping | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +74,7 @@ class _Recognised:
     profile: Profile
     role: Role
     match: Match
+    said: SaidMapping | None = None
 
 
 def read(
@@ -52,7 +83,10 @@ def read(
     date_order: Literal["dmy", "mdy", "ymd"] | None = None,
     today: date | None = None,
     timezone: str | None = None,
-    warehouse: str = DEFAULT_WAREHOUSE,
+    warehouse: str | None = None,
+    known_warehouses: Sequence[str] = (),
+    said: SaidMapping | None = None,
+    remembered: Sequence[SaidMapping] = (),
     progress: Progress | None = None,
 ) -> Batch:
     """Recognise and read ``paths`` together.
@@ -68,12 +102,20 @@ def read(
         Shop time zone, like ``Europe/Berlin``: moments with a written offset are turned into it. Without it the
         written local time stands.
     warehouse
-        Code for rows of files that name no warehouse.
+        Code for rows of files that name no warehouse; None takes the one of the remembered mapping, or ``main``.
+    known_warehouses
+        Codes the store has already; a source whose rows may name no warehouse takes the only one there is.
+    said
+        Which of the columns is which, said for these files; it goes before what is recognised.
+    remembered
+        The same, said once for files with the same headers; the first that fits is used.
     progress
         Called with (what is being done, steps done, steps in all).
 
     Raises
     ------
+    UnknownTable
+        A file fits no format; the error has a proposal how its columns may be meant.
     FileRefused
         A file cannot be used; the message names file, line, column, value, rule and way out.
     AmbiguousDates
@@ -83,25 +125,36 @@ def read(
         raise ParameterError("no file was given; name at least one")
     if date_order not in (None, "dmy", "mdy", "ymd"):
         raise ParameterError(f"date order must be dmy, mdy or ymd, got {date_order!r}")
-    steps = 2 * len(paths) + 2
+    steps = len(paths) + 2
     tell: Progress = progress if progress is not None else _silent
-    found: list[_Recognised] = []
-    for number, path in enumerate(paths):
-        tell(f"looking at {masked(Path(path).name)}", number, steps)
-        found.append(_recognise(open_source(Path(path), _is_known_header)))
     sieves: dict[str, dict[str, list[Sieve]]] = {}
-    for number in range(len(paths)):
-        item = found.pop(0)  # and with it, once it is loaded, the text of the file
-        tell(f"reading {item.source.file}", len(paths) + number, steps)
-        table = load(item.source, item.match.mapping, item.match.numeric)
-        sieve = Sieve(table, date_order=date_order, today=today, timezone=timezone)
-        sieves.setdefault(item.profile.name, {}).setdefault(item.role.name, []).append(sieve)
+    left_alone: list[LeftAlone] = []
+    read_by: list[tuple[_Recognised, Sieve]] = []
+    for number, path in enumerate(paths):
+        tell(f"reading {masked(Path(path).name)}", number, steps)
+        for item in _recognised(Path(path), left_alone, said, remembered):
+            table = load(item.source, item.match.mapping, item.match.numeric)
+            order = date_order or (item.said.date_order if item.said else None)
+            sieve = Sieve(table, date_order=order, today=today, timezone=timezone)
+            read_by.append((replace(item, source=replace(item.source, body=None)), sieve))
+            sieve.notes += _notes_on(item, table.frame)
+            sieves.setdefault(item.profile.name, {}).setdefault(item.role.name, []).append(sieve)
+            del item, table  # and with them the text of the file
     tell("sorting good lines from bad", steps - 2, steps)
-    options = Options(warehouse=warehouse)
+    places = {item.said.warehouse for item, _ in read_by if item.said is not None and item.said.warehouse}
+    if warehouse is None and len(places) > 1:
+        raise ParameterError(
+            f"the remembered mappings of these files say the warehouses {', '.join(sorted(places))}; "
+            "import them one by one, or say --warehouse"
+        )
+    place = warehouse or next(iter(places), DEFAULT_WAREHOUSE)
+    options = Options(place, tuple(known_warehouses))
     parts = [profile.read(sieves[profile.name], options) for profile in PROFILES if profile.name in sieves]
     everything = [sieve for roles in sieves.values() for same in roles.values() for sieve in same]
     tell("checking", steps - 1, steps)
-    batch = _batch(parts, everything)
+    batch = replace(
+        _batch(parts, everything, [str(item) for item in left_alone]), mappings=tuple(starmap(_used, read_by))
+    )
     tell("done", steps, steps)
     return batch
 
@@ -110,6 +163,7 @@ def _silent(_step: str, _done: int, _total: int) -> None:
     return None
 
 
+CANONICAL = next(profile for profile in PROFILES if profile.name == "canonical")
 _KNOWN_HEADERS = frozenset(
     header for profile in PROFILES for role in profile.roles for field in role.fields for header in field.headers
 )
@@ -119,6 +173,71 @@ def _is_known_header(header: str) -> bool:
     return header in _KNOWN_HEADERS
 
 
+def _recognised(
+    path: Path, left_alone: list[LeftAlone], said: SaidMapping | None, remembered: Sequence[SaidMapping]
+) -> Iterator[_Recognised]:
+    """Yield what fits a format of the file, archive, workbook or folder at ``path``, one after the other.
+
+    The rest is added to ``left_alone``. A file named by itself that fits no format is refused, and so is a path of
+    which nothing fits.
+    """
+    before, fitting = len(left_alone), 0
+    for source in open_sources(path, _is_known_header):
+        if isinstance(source, LeftAlone):
+            left_alone.append(source)
+            continue
+        try:
+            item = _by_mapping(source, said, remembered) or _recognise(source)
+        except NoTable as error:
+            if source.alone:
+                raise propose(source, error, None if said is None else said.table) from None
+            left_alone.append(
+                LeftAlone(source.file, f"the header {error.value.removeprefix('the header ')} {error.rule}")
+            )
+            continue
+        fitting += 1
+        yield item
+    if not fitting:
+        reasons = some((f"{item.name}: {item.reason}" for item in left_alone[before:]), limit=5)
+        raise FileRefused(
+            Place(masked(path.name)), "", f"holds nothing that fits a format ({reasons})",
+            "docs/formats.md shows the formats; name a file that is one of them",
+        )  # fmt: skip
+
+
+def _by_mapping(source: Source, said: SaidMapping | None, remembered: Sequence[SaidMapping]) -> _Recognised | None:
+    """Read the file as a person said, now or once for files with its headers; None where nobody did."""
+    if said is None:
+        own = headers_hash(source.headers)
+        said = next((one for one in remembered if one.headers_hash == own), None)
+    if said is None:
+        return None
+    try:
+        role, match = role_of(said, source.headers, Place(source.file, source.header_line))
+    except FileRefused as error:
+        if source.alone:
+            raise
+        raise NoTable(error.place, error.value, error.rule, error.way_out) from None
+    return _Recognised(source, CANONICAL, role, match, said)
+
+
+def _used(item: _Recognised, sieve: Sieve) -> UsedMapping:
+    return UsedMapping(
+        item.source.file, item.source.headers, item.role.name, item.match.mapping, item.profile.name, sieve.date_order,
+        item.said,
+    )  # fmt: skip
+
+
+def _notes_on(item: _Recognised, frame: pl.DataFrame) -> list[str]:
+    """Return what a receipt says of a mapping: where it came from, and what looks odd about it."""
+    if item.said is None:
+        return []
+    notes = suspicions(frame, item.match.mapping)
+    if item.said.name is not None:
+        notes.insert(0, f"read by the mapping {item.said.name!r}, remembered for these headers")
+    return notes
+
+
 def _recognise(source: Source) -> _Recognised:
     """Find the format whose table fits the headers best, or refuse and say what the nearest one lacks."""
     candidates = [
@@ -126,7 +245,10 @@ def _recognise(source: Source) -> _Recognised:
     ]
     fitting = [candidate for candidate in candidates if not candidate.match.missing]
     if fitting:
-        return max(fitting, key=lambda candidate: candidate.match.score)
+        best = max(fitting, key=lambda candidate: candidate.match.score)
+        if best.role is PRODUCTS:
+            refuse_sales_without_a_day(source, best.match, SALES.match(source.headers))
+        return best
     near = max(candidates, key=lambda candidate: candidate.match.score - 2 * len(candidate.match.missing))
     rule = "fits no format"
     if near.match.mapping:
@@ -136,17 +258,17 @@ def _recognise(source: Source) -> _Recognised:
             lacking.append(repr(name) + (f" (nearest header: {masked(header)!r})" if header else ""))
         rule += f"; the nearest is {near.profile.name}, table {near.role.name}, which lacks {', '.join(lacking)}"
     listed = "; ".join(f"{p.name} ({', '.join(role.name for role in p.roles)})" for p in PROFILES)
-    raise FileRefused(
-        Place(source.file, source.layout.header_line if source.layout else None),
+    raise NoTable(
+        Place(source.file, source.header_line),
         f"the header {some((masked(h) for h in source.headers), limit=12)}",
         rule,
         f"rename or add columns; recognised formats: {listed}; docs/formats.md shows each",
     )
 
 
-def _batch(parts: Sequence[Part], sieves: Sequence[Sieve]) -> Batch:
+def _batch(parts: Sequence[Part], sieves: Sequence[Sieve], left_alone: Sequence[str]) -> Batch:
     frames: dict[str, pl.DataFrame] = {}
-    notes = [note for part in parts for note in part.notes]
+    notes = [*left_alone, *(note for part in parts for note in part.notes)]
     for name, declared in ALL_FRAMES.items():
         given = [part.frames[name] for part in parts if name in part.frames and part.frames[name].height]
         if given:
@@ -205,7 +327,10 @@ def _receipt(frames: dict[str, pl.DataFrame], files: tuple[FileReceipt, ...], no
 
 def _next_step(frames: dict[str, pl.DataFrame]) -> str:
     if "movements" not in frames:
-        return "import the sales; they can come later, in a file of their own"
-    if "stock_levels" not in frames:
-        return "import stock on hand (columns sku, on_hand) so that orders can count it; then: shelfwise forecast"
+        return "import the sales, if they are not there yet; they may come in a file of their own"
+    if "stock_levels" not in frames and "count" not in frames["movements"]["kind"]:
+        return (
+            "import stock on hand (columns sku, on_hand), if it is not there yet, so that orders can count it; "
+            "then: shelfwise forecast"
+        )
     return "shelfwise forecast, then shelfwise order"

@@ -8,9 +8,9 @@ nothing does, the person is asked and shown both readings: a guess here moves ev
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final, Literal, NamedTuple
 
 import polars as pl
 
@@ -20,17 +20,31 @@ DateOrder = Literal["dmy", "mdy", "ymd"]
 ORDER_WORDS: Final = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
 
 _TIME: Final = r"(?:[T ,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([AaPp]\.?[Mm]\.?)?)?"
-_ZONE: Final = r"\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?$"
+_ZONE: Final = r"\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$"
 _NUMERIC: Final = r"^(\d{1,4})([-/. ])(\d{1,2})[-/. ](\d{1,4})" + _TIME + _ZONE
 _COMPACT: Final = r"^((?:19|20)\d{2})()(\d{2})(\d{2})" + _TIME + _ZONE
-_NAMED_DAY: Final = r"^(\d{1,2})[-/. ]+([A-Za-zÀ-ÿ]{3,10})\.?[-/., ]+(\d{2,4})" + _TIME + _ZONE
+_NAMED_DAY: Final = (
+    r"^(?:[A-Za-zÀ-ÿ]{2,10}[., ]+)?(\d{1,2})[-/. ]+(?:de )?([A-Za-zÀ-ÿ]{3,10})\.?[-/., ]+(?:de )?(\d{2,4})"
+    + _TIME
+    + _ZONE
+)
 _NAMED_MONTH: Final = r"^([A-Za-zÀ-ÿ]{3,10})\.?[-/. ]+(\d{1,2})(?:st|nd|rd|th)?[-/., ]+(\d{2,4})" + _TIME + _ZONE
 _MONTH_ONLY: Final = r"^(\d{4})[-/](\d{1,2})$"
 
 _MONTHS: Final = {
-    1: "jan", 2: "feb fev fév", 3: "mar mär mrt", 4: "apr avr abr", 5: "may mai maj mei mag", 6: "jun juin giu",
+    1: "jan jän ene gen", 2: "feb fev fév", 3: "mar mär mrt maa", 4: "apr avr abr",
+    5: "may mai maj mei mag", 6: "jun juin giu",
     7: "jul juil lug", 8: "aug aou aoû ago", 9: "sep set", 10: "oct okt ott out", 11: "nov", 12: "dec dez déc dic",
 }  # fmt: skip
+# A day as a spreadsheet counts it, 1954 to 2119, where a whole column is such: its dates lost their format.
+_SERIAL: Final = r"^[2-7]\d{4}(?:\.\d+)?$"
+_SERIAL_ZERO: Final = datetime(1899, 12, 30)  # noqa: DTZ001  (shop time has no zone)
+_ISO: Final = {10: "%Y-%m-%d", 16: "%Y-%m-%d %H:%M", 19: "%Y-%m-%d %H:%M:%S"}  # by length
+_APART_FROM: Final = 100_000  # rows from which day and time are read apart: ten million moments have few of either
+_MOST_CLOCKS: Final = 200_000  # there are 86,400 seconds in a day
+_CLOCK: Final = (
+    r"^(?:1899-12-3[01] |1900-01-00 )?(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:[.,]\d+)?)?\s*([AaPp]\.?\s?[Mm]\.?)?$"
+)
 _MONTH_OF: Final = {name: number for number, names in _MONTHS.items() for name in names.split()}
 
 
@@ -40,7 +54,8 @@ class Moments:
 
     ``values`` is null where a cell is blank or unreadable, ``bad`` true where it is unreadable. ``readings`` holds
     three sample cells with both readings when nothing decides; ``mixed`` one example of each order when rows prove
-    both. ``how`` says in words how the column was read and why.
+    both; ``damaged`` a text and a date where a spreadsheet took the days up to 12 for months and left the others as
+    text. ``how`` says in words how the column was read and why.
     """
 
     values: pl.Series
@@ -50,6 +65,15 @@ class Moments:
     has_time: bool
     readings: tuple[tuple[str, str, str], ...] = ()
     mixed: tuple[str, str] | None = None
+    damaged: tuple[str, str] | None = None
+
+
+class _Options(NamedTuple):
+    date_order: DateOrder | None
+    past: bool
+    today: date | None
+    timezone: str | None
+    decimal_comma: bool
 
 
 def read_moments(
@@ -59,6 +83,7 @@ def read_moments(
     past: bool = False,
     today: date | None = None,
     timezone: str | None = None,
+    decimal_comma: bool = False,
 ) -> Moments:
     """Read ``cells`` as naive moments of shop time.
 
@@ -70,6 +95,8 @@ def read_moments(
         With both given, dates after ``today`` cannot be meant.
     timezone
         Shop time zone. Cells that name their offset are turned into it; without it the written local time stands.
+    decimal_comma
+        Other columns of the file write 1,50: nowhere where that is done does the month stand first.
 
     >>> read_moments(pl.Series(["03/04/2024", "25/04/2024"])).values.dt.date().to_list()[0].isoformat()
     '2024-04-03'
@@ -77,17 +104,140 @@ def read_moments(
     if cells.dtype.is_temporal():
         return _typed(cells, timezone)
     text = cells.cast(pl.String, strict=False)
+    quick = _written_like_iso(text)
+    if quick is not None:
+        return quick
+    options = _Options(date_order, past, today, timezone, decimal_comma)
+    apart = _day_and_clock(text, options) if len(text) > _APART_FROM else None
+    if apart is not None:
+        return apart
     raw = pl.DataFrame({"raw": text})
     unique = raw.unique(maintain_order=True).filter(pl.col("raw").str.strip_chars().str.len_chars() > 0)
+    if unique.height and unique["raw"].str.strip_chars().str.contains(_SERIAL).all():
+        return _serials(text)
     parts = _parts(unique)
     # A first part of four digits is a year, so only the other rows have an order to find.
     open_rows = parts.filter(pl.col("order_open"))
-    order, how, mixed, readings = _decide(open_rows, raw, date_order, today if past else None)
+    order, how, mixed, readings = _decide(open_rows, raw, date_order, today if past else None, decimal_comma)
     chosen = _moment(parts, order or "dmy", timezone)
     values = raw.join(chosen, on="raw", how="left", maintain_order="left")["moment"]
     bad = values.is_null() & (text.str.strip_chars().str.len_chars() > 0).fill_null(value=False)
-    has_time = bool(parts["hour"].is_not_null().any())
-    return Moments(values, bad, order if open_rows.height else None, how, has_time, readings, mixed)
+    return Moments(
+        values, bad, order if open_rows.height else None, how, _has_time(chosen["moment"]), readings, mixed,
+        _damaged(parts, open_rows),
+    )  # fmt: skip
+
+
+def read_clock(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Read times of day, from a column of their own, as durations since midnight; second, which cells are none.
+
+    >>> read_clock(pl.Series(["9:50 AM", "21:05:30", "noon"]))[0].dt.total_minutes().to_list()
+    [590, 1265, None]
+    """
+    text = cells.cast(pl.String, strict=False).str.strip_chars()
+    parts = text.str.extract_groups(_CLOCK).struct.rename_fields(["hour", "minute", "second", "half"]).struct.unnest()
+    half = pl.col("half").str.to_lowercase().str.slice(0, 1)
+    hour, minute, second = (pl.col(name).cast(pl.Int64, strict=False) for name in ("hour", "minute", "second"))
+    fits = (hour <= pl.when(half.is_null()).then(23).otherwise(12)) & (minute <= 59) & (second.fill_null(0) <= 59)
+    hour = pl.when(half == "p").then(hour % 12 + 12).when(half == "a").then(hour % 12).otherwise(hour)
+    clock = pl.duration(hours=hour, minutes=minute, seconds=second.fill_null(0), time_unit="us")
+    values = parts.select(pl.when(fits).then(clock).alias(cells.name)).to_series()
+    return values, values.is_null() & (text.str.len_chars() > 0).fill_null(value=False)
+
+
+def _written_like_iso(text: pl.Series) -> Moments | None:
+    """Read a column that is ``2024-05-31`` or ``2024-05-31 09:50:26`` throughout in one go, else return None.
+
+    Nothing else is this common, and taking ten million different moments apart by patterns takes a minute.
+    """
+    first = text.drop_nulls().head(1)
+    shape = next((_ISO[len(cell)] for cell in first if len(cell) in _ISO), None)
+    if shape is None:
+        return None
+    try:
+        values = text.str.to_datetime(
+            shape.replace(" ", first[0][10:11] or " "), strict=True, time_unit="us", exact=True
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    if not values.dt.year().is_between(1900, 2200).all():
+        return None
+    none_bad = pl.repeat(value=False, n=len(text), dtype=pl.Boolean, eager=True)
+    return Moments(values, none_bad, None, "year first", _has_time(values))
+
+
+def _day_and_clock(text: pl.Series, options: _Options) -> Moments | None:
+    """Read a long column as `read_moments` does, its days and its times of day apart; None where it is not that kind.
+
+    What cannot be read so, like ``31 May 2024 10:00`` among others, is read as any cell, in the order that was found.
+    """
+    cells = text.str.strip_chars()
+    first = next(iter(cells.drop_nulls().head(1)), "")
+    if first[10:11] == "T":
+        day, clock = cells.str.slice(0, 10), cells.str.slice(10)
+    elif " " in first:
+        halves = cells.str.splitn(" ", 2).struct.unnest()
+        day, clock = halves.to_series(0), " " + halves.to_series(1)
+    else:
+        return None
+    clock = clock.fill_null("").str.replace(r"[.,]\d+", "")
+    distinct = clock.unique()
+    if len(distinct) > _MOST_CLOCKS:
+        return None
+    days = read_moments(day.rename(text.name), **{**options._asdict(), "timezone": None})
+    parts = _parts(pl.DataFrame({"raw": "2000-01-01" + distinct}))
+    clocks = _moment(parts, "ymd", None).select(
+        pl.col("raw").str.slice(10).alias("clock"), (pl.col("moment") - pl.datetime(2000, 1, 1)).alias("since"),
+        pl.Series("zone", parts["zone"]),
+    )  # fmt: skip
+    table = pl.DataFrame({"day": days.values, "clock": clock}).join(
+        clocks, on="clock", how="left", maintain_order="left"
+    )
+    no_clock = ~day.str.contains(":", literal=True)  # a time in the day is one that was not taken off
+    table = table.select(pl.when(no_clock).then(pl.col("day") + pl.col("since")).alias("moment"), "zone")
+    if options.timezone is not None and clocks["zone"].is_not_null().any():
+        table = table.with_columns(_in_zone(_zone(options.timezone)).alias("moment"))
+    values = table["moment"].alias(text.name)
+    filled = (cells.str.len_chars() > 0).fill_null(value=False)
+    rest = (values.is_null() & filled).arg_true()
+    if len(rest) > _APART_FROM or (len(rest) and days.readings):
+        return None
+    if len(rest):
+        others = read_moments(
+            text.gather(rest), **{**options._asdict(), "date_order": days.order or options.date_order}
+        )
+        values = values.scatter(rest, others.values)
+
+    def whole(part: str) -> str:
+        return str(text.filter(cells.str.starts_with(part))[0])
+
+    return replace(
+        days, values=values, bad=values.is_null() & filled, has_time=_has_time(values),
+        readings=tuple((whole(part), a, b) for part, a, b in days.readings),
+        mixed=days.mixed and (whole(days.mixed[0]), whole(days.mixed[1])),
+        damaged=days.damaged and (whole(days.damaged[0]), whole(days.damaged[1])),
+    )  # fmt: skip
+
+
+def _serials(text: pl.Series) -> Moments:
+    """Read days counted from 30 December 1899, with the time of day as their fraction, to the second."""
+    seconds = (pl.col("text").str.strip_chars().cast(pl.Float64, strict=False) * 86_400).round()
+    moments = pl.lit(_SERIAL_ZERO).cast(pl.Datetime("us")) + pl.duration(seconds=seconds)
+    values = pl.DataFrame({"text": text}).select(moments.alias(text.name)).to_series()
+    none_bad = pl.repeat(value=False, n=len(text), dtype=pl.Boolean, eager=True)
+    return Moments(values, none_bad, None, "as a spreadsheet counts days (45292 is 1 Jan 2024)", _has_time(values))
+
+
+def _has_time(moments: pl.Series) -> bool:
+    """Whether any moment has a time of day; midnight everywhere is how programs write days."""
+    return bool((moments.dt.truncate("1d") != moments).any())
+
+
+def _damaged(parts: pl.DataFrame, open_rows: pl.DataFrame) -> tuple[str, str] | None:
+    dates = parts.filter(~pl.col("order_open") & pl.col("separator").eq("-") & (pl.col("a") > 999))
+    if open_rows.height < 3 or dates.height < 3 or (dates["c"] > 12).any() or not (open_rows["a"] > 12).all():
+        return None
+    return str(open_rows["raw"][0]), str(dates["raw"][0])
 
 
 def _typed(cells: pl.Series, timezone: str | None) -> Moments:
@@ -101,8 +251,7 @@ def _typed(cells: pl.Series, timezone: str | None) -> Moments:
         cells = cells.dt.convert_time_zone(_zone(timezone)) if timezone else cells
         cells = cells.dt.replace_time_zone(None)
     values = cells.cast(pl.Datetime("us"))
-    has_time = bool((values.dt.truncate("1d") != values).any())
-    return Moments(values, none_bad, None, "moments as stored", has_time)
+    return Moments(values, none_bad, None, "moments as stored", _has_time(values))
 
 
 def _zone(timezone: str) -> str:
@@ -159,7 +308,9 @@ def _parts(unique: pl.DataFrame) -> pl.DataFrame:
 Decision = tuple[DateOrder | None, str, tuple[str, str] | None, tuple[tuple[str, str, str], ...]]
 
 
-def _decide(rows: pl.DataFrame, raw: pl.DataFrame, asked: DateOrder | None, today: date | None) -> Decision:
+def _decide(
+    rows: pl.DataFrame, raw: pl.DataFrame, asked: DateOrder | None, today: date | None, decimal_comma: bool
+) -> Decision:
     """Decide the order of the parts from all rows, or return both readings."""
     if not rows.height:
         return asked, "year first" if raw.height else "", None, ()
@@ -180,10 +331,10 @@ def _decide(rows: pl.DataFrame, raw: pl.DataFrame, asked: DateOrder | None, toda
         return "dmy", "day and month are equal in every row", None, ()
     if (rows["separator"] == ".").all():
         return "dmy", "day first (dots between the parts)", None, ()
-    return _by_regularity(rows, raw, today)
+    return _by_regularity(rows, raw, today, decimal_comma)
 
 
-def _by_regularity(rows: pl.DataFrame, raw: pl.DataFrame, today: date | None) -> Decision:
+def _by_regularity(rows: pl.DataFrame, raw: pl.DataFrame, today: date | None, decimal_comma: bool) -> Decision:
     orders: tuple[DateOrder, DateOrder] = ("dmy", "mdy")
     read = {order: _moment(rows, order, None) for order in orders}
     tests: list[tuple[str, Callable[[DateOrder], bool]]] = []
@@ -191,11 +342,14 @@ def _by_regularity(rows: pl.DataFrame, raw: pl.DataFrame, today: date | None) ->
         tests.append(("the other reading lies in the future", lambda o: not _any_after(read[o], today)))
     in_rows = {o: raw.join(read[o], on="raw", how="left", maintain_order="left")["moment"] for o in orders}
     tests.append(("the rows are in this order", lambda o: _monotone(in_rows[o])))
+    tests.append(("nearly all rows are in this order", lambda o: _nearly_monotone(in_rows[o])))
     tests.append(("the gaps between dates are regular", lambda o: _regular(read[o]["moment"])))
     for why, holds in tests:
         passed = [order for order in orders if holds(order)]
         if len(passed) == 1:
             return passed[0], f"{ORDER_WORDS[passed[0]]} ({why})", None, ()
+    if decimal_comma:
+        return "dmy", "day first (numbers of the file have a decimal comma)", None, ()
     sample = rows.filter(pl.col("a") != pl.col("b"))["raw"].head(3).to_list()
     shown = {o: dict(zip(read[o]["raw"], read[o]["moment"].dt.strftime("%-d %b %Y"), strict=True)) for o in orders}
     readings = tuple((cell, shown["dmy"][cell] or "-", shown["mdy"][cell] or "-") for cell in sample)
@@ -210,6 +364,14 @@ def _monotone(moments: pl.Series) -> bool:
     days = moments.drop_nulls().dt.date()
     # Six distinct days are in order by chance once in 360 times; fewer prove too little.
     return days.n_unique() >= 6 and (days.is_sorted() or days.is_sorted(descending=True))
+
+
+def _nearly_monotone(moments: pl.Series) -> bool:
+    """Whether at least 49 of 50 changes of day go one way, as in an export in the order of its numbers."""
+    steps = moments.drop_nulls().dt.date().diff().drop_nulls().dt.total_days()
+    steps = steps.filter(steps != 0)
+    forward = int((steps > 0).sum())
+    return len(steps) >= 20 and max(forward, len(steps) - forward) >= 0.98 * len(steps)
 
 
 def _regular(moments: pl.Series) -> bool:
@@ -261,9 +423,8 @@ def _moment(parts: pl.DataFrame, order: DateOrder, timezone: str | None) -> pl.D
 def _in_zone(timezone: str) -> pl.Expr:
     """Return moments whose zone is written, moved into the shop's time zone."""
     digits = pl.col("zone").str.replace_all(":", "", literal=True)
-    minutes = digits.str.slice(1, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(3, 2).cast(
-        pl.Int64, strict=False
-    )
+    hours, minutes = (digits.str.slice(at, 2).cast(pl.Int64, strict=False) for at in (1, 3))
+    minutes = hours * 60 + minutes.fill_null(0)
     offset = pl.when(digits.str.starts_with("-")).then(-minutes).otherwise(minutes).fill_null(0)
     utc = pl.col("moment") - pl.duration(minutes=offset)
     local = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(timezone).dt.replace_time_zone(None)

@@ -1,4 +1,4 @@
-"""Read a column of numbers one way: decimal point or comma, thousands, currency, ``(5)`` and ``5-``.
+"""Read a column of numbers one way: decimal point or comma, thousands, currency, percent, ``(5)`` and ``5-``.
 
 The way is decided for the column from all of its rows. A column that proves both ways is refused: whoever guesses
 there turns 1,234 units into 1.234 units without a word.
@@ -6,7 +6,7 @@ there turns 1,234 units into 1.234 units without a word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import polars as pl
@@ -15,14 +15,22 @@ Convention = Literal["plain", "point", "comma"]
 
 LARGEST: Final = 1e12  # units or money; beyond it a cell is an identifier or damage, not a quantity
 
-_TRIM: Final = r"[\s\x{00A0}\x{202F}\x{2009}'’]|[$€£¥₹]|^(?i:USD|EUR|GBP|CHF|Rs\.?)|(?i:USD|EUR|GBP|CHF)$"
+_SPACE: Final = r"[\s\x{00A0}\x{202F}\x{2009}'’]"
+_CURRENCY: Final = (
+    r"(?i:USD|EUR|GBP|CHF|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RON|BRL|MXN|ZAR|INR|JPY|CNY|R\$|[ACN]Z?\$|Rs\.?|kr\.?"
+    r"|zł|Kč|Ft|Fr\.)"
+)
+_TRIM: Final = _SPACE + r"|\p{Sc}|^" + _CURRENCY + "|" + _CURRENCY + "$"
+# What a space or an apostrophe parts must be thousands; two numbers in one cell are none.
+_TORN: Final = r"\d" + _SPACE + r"+(?:\d{1,2}|\d{4,})(?:\D|$)"
 _POINT_PROOF: Final = (
     r"^\d{1,3}(?:,\d{3})+\.\d*$|^\d*\.(?:\d{1,2}|\d{4,})$|^\d{4,}\.\d+$|^0?\.\d+$|^\d{1,3}(?:,\d{3}){2,}$"
+    r"|^\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d*)?$"
 )
 _COMMA_PROOF: Final = (
     r"^\d{1,3}(?:\.\d{3})+,\d*$|^\d*,(?:\d{1,2}|\d{4,})$|^\d{4,},\d+$|^0?,\d+$|^\d{1,3}(?:\.\d{3}){2,}$"
 )
-_POINT_SHAPE: Final = r"^(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][+-]?\d{1,3})?$"
+_POINT_SHAPE: Final = r"^(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d+)?(?:\.\d*)?(?:[eE][+-]?\d{1,3})?$"
 _COMMA_SHAPE: Final = r"^(?:\d{1,3}(?:\.\d{3})+|\d+)?(?:,\d*)?(?:[eE][+-]?\d{1,3})?$"
 
 
@@ -62,6 +70,10 @@ def read_numbers(cells: pl.Series, *, prefer: Convention = "plain") -> Numbers:
     quick = _all_plain(cells)
     if quick is not None and prefer != "comma":
         return quick
+    percent = _all_percent(cells)
+    if percent is not None:
+        whole = read_numbers(percent, prefer=prefer)
+        return replace(whole, values=whole.values / 100)
     unique = pl.DataFrame({"raw": cells}).unique().filter(pl.col("raw").is_not_null())
     parts = unique.lazy().with_columns(_negative(pl.col("raw")).alias("negative"), _bare(pl.col("raw")).alias("bare"))
     table = parts.collect()
@@ -80,7 +92,7 @@ def read_numbers(cells: pl.Series, *, prefer: Convention = "plain") -> Numbers:
         text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     else:
         text = text.str.replace_all(",", "", literal=True)
-    fits = pl.col("bare").str.contains(shape) & pl.col("bare").str.contains(r"\d")
+    fits = pl.col("bare").str.contains(shape) & pl.col("bare").str.contains(r"\d") & ~pl.col("raw").str.contains(_TORN)
     number = pl.when(fits).then(text).cast(pl.Float64, strict=False)
     signed = pl.when(pl.col("negative")).then(-number).otherwise(number)
     read = table.select("raw", pl.when(number.is_finite() & (number <= LARGEST)).then(signed).alias("value"))
@@ -103,6 +115,14 @@ def _all_plain(cells: pl.Series) -> Numbers | None:
     if not len(proof):
         return None
     return Numbers(values, bad, "point", {"point": str(proof[0])})
+
+
+def _all_percent(cells: pl.Series) -> pl.Series | None:
+    """Return the cells without their percent signs if all that are filled have one; beside others one is no number."""
+    ends = cells.str.strip_chars().str.ends_with("%")
+    if not ends.any() or not (ends | _blank(cells)).all():
+        return None
+    return cells.str.strip_chars().str.strip_suffix("%").str.strip_chars()
 
 
 def _blank(cells: pl.Series) -> pl.Series:

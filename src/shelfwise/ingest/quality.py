@@ -5,6 +5,7 @@ A `Sieve` is what a profile reads its columns through. Each row has one fate: th
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -12,7 +13,7 @@ import polars as pl
 
 from shelfwise.domain.errors import AmbiguousDates, FileRefused
 from shelfwise.ingest.detect import refuse_if_mostly_bad
-from shelfwise.ingest.moments import DateOrder, Moments, read_moments
+from shelfwise.ingest.moments import DateOrder, Moments, read_clock, read_moments
 from shelfwise.ingest.numerals import Convention, read_numbers
 from shelfwise.ingest.receipt import FileReceipt, Tally, some
 from shelfwise.ingest.tables import LINE, Table, is_personal, masked, masked_cells
@@ -30,13 +31,16 @@ class Sieve:
     ----------
     today
         Rows dated today are dropped, because today is not over; later ones are rejected.
+    timezone
+        Shop time zone, where one is set.
     """
 
     def __init__(self, table: Table, *, date_order: DateOrder | None, today: date | None, timezone: str | None) -> None:
         self.table, self.frame = table, table.frame
-        self.today = today
-        self._date_order, self._timezone = date_order, timezone
+        self.today, self.timezone = today, timezone
+        self._date_order = date_order
         self._numbers: Convention = "plain"
+        self._decimal_comma: bool | None = None
         self._open = pl.repeat(value=True, n=self.frame.height, dtype=pl.Boolean, eager=True)
         self._rejects: list[pl.DataFrame] = []
         self._dropped: list[Tally] = []
@@ -46,6 +50,11 @@ class Sieve:
         if table.torn:
             torn = pl.DataFrame(list(table.torn), schema={"line": pl.Int64, "reason": pl.String}, orient="row")
             self._rejects.append(self._reject_rows(torn["line"], None, None, torn["reason"]))
+
+    @property
+    def date_order(self) -> DateOrder | None:
+        """How the dates read so far are written; None where none had an order to tell."""
+        return self._date_order
 
     def has(self, field: str) -> bool:
         """Whether the file has a column for ``field``."""
@@ -167,11 +176,13 @@ class Sieve:
             self.reject(read.values <= above, field, f"must be above {above:g}")
         return read.values
 
-    def moment(self, field: str, *, required: bool = False, past: bool = False) -> Moments:
+    def moment(self, field: str, *, clock: str | None = None, required: bool = False, past: bool = False) -> Moments:
         """Return a column of dates or moments, read one way.
 
         Parameters
         ----------
+        clock
+            Field with the time of day (``9:50 AM``, ``09:50:26``), where the file has a column of its own for it.
         past
             The dates tell of things that happened: today's rows are dropped, later ones rejected.
 
@@ -183,8 +194,19 @@ class Sieve:
             Rows prove both orders, or no row is a date.
         """
         cells = self.frame[field]
-        read = read_moments(cells, date_order=self._date_order, past=past, today=self.today, timezone=self._timezone)
+        read = read_moments(
+            cells, date_order=self._date_order, past=past, today=self.today, timezone=self.timezone,
+            decimal_comma=self._writes_decimal_comma(),
+        )  # fmt: skip
         place = self.table.place(field)
+        if read.damaged is not None:
+            text, day = read.damaged
+            raise FileRefused(
+                self.table.place(field, self._line_of(field, text)), repr(masked(text)),
+                f"is text while {masked(day)!r} (line {self._line_of(field, day):,}) is a date, and no date is after"
+                " the 12th: a spreadsheet took the first part for the month where it could",
+                "import the file that the spreadsheet was made from",
+            )  # fmt: skip
         if read.readings:
             first = self._line_of(field, read.readings[0][0])
             raise AmbiguousDates(self.table.place(field, first), [(masked(a), b, c) for a, b, c in read.readings])
@@ -208,10 +230,36 @@ class Sieve:
         self.reject(read.bad, field, "is not a date" + (f" ({read.how})" if read.order else ""))
         if required:
             self.reject(read.values.is_null(), field, "is empty; every row needs a date")
-        if past and self.today is not None:
-            self.reject(read.values.dt.date() > self.today, field, f"lies in the future (today is {self.today})")
-            self.drop(read.values.dt.date() == self.today, "is of today, which is not over; import it tomorrow")
+        if clock is not None and self.has(clock):
+            read = self._at(read, clock)
+        if past:
+            self.leave_out_today(field, read.values)
         return read
+
+    def leave_out_today(self, field: str, moments: pl.Series) -> None:
+        """Drop what happened today, which is not over, and reject what lies ahead; ``moments`` are in shop time."""
+        if self.today is not None:
+            self.reject(moments.dt.date() > self.today, field, f"lies in the future (today is {self.today})")
+            self.drop(moments.dt.date() == self.today, "is of today, which is not over; import it tomorrow")
+
+    def _at(self, read: Moments, clock: str) -> Moments:
+        """Return days with the time of day that another column has; where that is blank the day alone."""
+        times, bad = read_clock(self.frame[clock])
+        self.reject(bad, clock, "is not a time of day")
+        days = read.values.dt.truncate("1d")
+        values = pl.select(pl.when(times.is_null()).then(read.values).otherwise(days + times)).to_series()
+        return dataclasses.replace(read, values=values, has_time=read.has_time or bool((times != timedelta()).any()))
+
+    def _writes_decimal_comma(self) -> bool:
+        """Whether some column of the file is all numbers, of which some have a decimal comma."""
+        if self._decimal_comma is None:
+            number, comma = r"^-?\d{1,3}(?:[. ]?\d{3})*(?:,\d{1,2})?$", r",\d{1,2}$"
+            texts = self.frame.select(pl.col(pl.String)).head(10_000).iter_columns()
+            filled = (cells.filter(cells != "") for cells in texts)
+            self._decimal_comma = any(
+                cells.str.contains(comma).any() and cells.str.contains(number).all() for cells in filled
+            )
+        return self._decimal_comma
 
     def _line_of(self, field: str, cell: str) -> int:
         hit = (self.frame[field].cast(pl.String, strict=False) == cell).fill_null(value=False)

@@ -6,12 +6,15 @@ are named, their cells are not.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+
+from shelfwise.domain import words
 
 SHOWN_LINES = 3
 
@@ -113,7 +116,7 @@ class Receipt:
         text.append("frames    " + ", ".join(f"{name} {rows:,}" for name, rows in self.frames.items()))
         if self.first_day is not None and self.last_day is not None:
             days = (self.last_day - self.first_day).days + 1
-            text.append(f"range     {self.first_day} to {self.last_day} ({days:,} days)")
+            text.append(f"range     {self.first_day} to {self.last_day} ({words.count(days, 'day')})")
         text.append(f"products  {self.products:,}")
         text += [f"note      {note}" for note in self.notes]
         if self.next_step:
@@ -136,7 +139,12 @@ class Receipt:
         >>> Receipt.from_json(receipt.to_json()) == receipt
         True
         """
-        raw: dict[str, Any] = json.loads(text)
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any]) -> Receipt:
+        """Return the receipt of which ``kept`` is the JSON, as it is stored with an import."""
+        raw = copy.deepcopy(kept)
         for name in ("first_day", "last_day", "incomplete_last_day"):
             raw[name] = date.fromisoformat(raw[name]) if raw[name] else None
         files = tuple(_file(entry) for entry in raw.pop("files"))

@@ -6,8 +6,9 @@ Columns are chosen before parsing, so a customer's name or e-mail address never 
 from __future__ import annotations
 
 import hashlib
+import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -15,67 +16,65 @@ from typing import Final
 import polars as pl
 
 from shelfwise.domain.errors import FileRefused, Place
-from shelfwise.ingest import detect
+from shelfwise.ingest import archives, detect, spreadsheets
+from shelfwise.ingest.archives import File, LeftAlone
+from shelfwise.ingest.personal import is_personal as is_personal
+from shelfwise.ingest.personal import masked as masked
+from shelfwise.ingest.personal import masked_cells as masked_cells
 
-LINE: Final = "__line"  # line a row starts on (text), or its row number (Parquet)
-
-_PERSONAL: Final = (
-    "customer", "client", "kunde", "cliente", "klant", "buyer", "email", "mail", "phone", "telefon", "telephone",
-    "mobile", "address", "adresse", "street", "firstname", "lastname", "surname", "fullname", "contact", "birth",
-    "zip", "postcode", "postalcode", "iban", "card", "employee", "cashier", "username", "ipaddress", "passport",
-)  # fmt: skip
-_MAIL: Final = r"[^\s@<>,;:\"']+@[^\s@<>,;:\"']+\.[A-Za-z]{2,}"
+LINE: Final = "__line"  # line a row starts on (text), its row number (Parquet) or the sheet's row (Excel)
+MOST_ROWS: Final = 100_000_000  # of a Parquet file; a few bytes can stand for any number of equal rows
 
 
-def is_personal(header: str) -> bool:
-    """Whether a header names data about a person.
+@dataclass(frozen=True)
+class Text:
+    """A text file, decoded to UTF-8, and how it is laid out."""
 
-    >>> is_personal("Customer ID"), is_personal("Billing Phone"), is_personal("Quantity")
-    (True, True, False)
-    """
-    plain = detect.normalised(header)
-    return any(word in plain for word in _PERSONAL) or re.search(_MAIL, header) is not None
+    layout: detect.Layout
+    data: bytes = field(repr=False)
 
 
-def masked(text: str) -> str:
-    """Return ``text`` short enough to show and with e-mail addresses blotted out.
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a sheet from its first row on, all as text; ``header_row`` counts from 1."""
 
-    >>> masked("ask jane@example.com")
-    'ask [e-mail]'
-    """
-    plain = re.sub(_MAIL, "[e-mail]", text.replace("\0", " ")[:400]).replace("\n", " ").replace("\r", " ")
-    return plain if len(plain) <= 60 else plain[:57] + "..."
+    frame: pl.DataFrame = field(repr=False)
+    header_row: int
 
 
-def masked_cells(cells: pl.Expr) -> pl.Expr:
-    """Return text cells with e-mail addresses blotted out."""
-    return (
-        pl.when(cells.str.contains("@", literal=True)).then(cells.str.replace_all(_MAIL, "[e-mail]")).otherwise(cells)
-    )
+@dataclass(frozen=True)
+class Parquet:
+    """The bytes of a Parquet file."""
+
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file as far as its header: enough to recognise it."""
+    """A file or sheet as far as its header: enough to recognise it.
 
-    path: Path
+    Parameters
+    ----------
+    file
+        Name as shown: ``orders.csv``, ``exports.zip/orders.csv``, ``book.xlsx, sheet Orders``.
+    sha256
+        Hash of the content, by which the same file is known again.
+    body
+        What the rows are read from; None once they are.
+    changed
+        When the file was last changed, in seconds since 1970.
+    alone
+        The file was named by itself: it is refused, not left alone, where no format fits.
+    """
+
+    file: str
     sha256: str
     headers: tuple[str, ...]
-    layout: detect.Layout | None  # None: Parquet
-    data: bytes = field(repr=False)
-
-    @property
-    def file(self) -> str:
-        """Name of the file without its folders."""
-        return masked(self.path.name)
-
-    @property
-    def layout_words(self) -> str:
-        """Read as ``CSV, utf-8, header on line 1``."""
-        if self.layout is None:
-            return "Parquet"
-        name = {",": "CSV", ";": "CSV with ;", "\t": "TSV", "|": "text with |"}[self.layout.delimiter]
-        return f"{name}, {self.layout.encoding}, header on line {self.layout.header_line}"
+    body: Text | Cells | Parquet | None
+    layout_words: str
+    changed: float
+    header_line: int | None = None
+    alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Table:
 
     @property
     def file(self) -> str:
-        """Name of the file without its folders."""
+        """Name of the file as shown."""
         return self.source.file
 
     def place(self, column: str | None = None, line: int | None = None) -> Place:
@@ -102,22 +101,75 @@ class Table:
         return Place(self.file, line, masked(self.mapping.get(column, column)) if column else None)
 
 
-def open_source(path: Path, known: Callable[[str], bool]) -> Source:
-    """Read ``path`` as far as its header."""
-    data = detect.read_bytes(path)
-    file = masked(path.name)
-    sha256 = hashlib.sha256(data).hexdigest()
-    if data.startswith(b"PAR1"):
+def open_sources(path: Path, known: Callable[[str], bool]) -> Iterator[Source | LeftAlone]:
+    """Read what ``path`` stands for, each file and sheet as far as its header.
+
+    Parameters
+    ----------
+    path
+        A file, an archive or a folder.
+    known
+        Tells whether a normalised header is one that some format has.
+
+    Raises
+    ------
+    FileRefused
+        Something cannot be read, or is damaged. What is no table at all is left alone where it was not named itself.
+    """
+    for file in archives.files(path):
+        if isinstance(file, LeftAlone):
+            yield file
+            continue
         try:
-            schema = pl.read_parquet_schema(path)
+            yield from _opened(file, known)
+        except detect.NoTable as error:
+            if file.alone:
+                raise
+            yield LeftAlone(file.name, error.rule)
+
+
+def _opened(file: File, known: Callable[[str], bool]) -> Iterator[Source | LeftAlone]:
+    sha256 = hashlib.sha256(file.data).hexdigest()
+    if spreadsheets.is_workbook(file.data):
+        yield from _sheets(file, sha256, known)
+        return
+    if file.data.startswith(b"PAR1"):
+        try:
+            schema = pl.read_parquet_schema(io.BytesIO(file.data))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            raise _damaged(file) from error
-        return Source(path, sha256, tuple(schema), None, b"")
-    text, encoding = detect.to_utf8(data, file)
-    found = detect.layout(text, encoding, file, known)
+            raise _damaged(file.name) from error
+        yield Source(file.name, sha256, tuple(schema), Parquet(file.data), "Parquet", file.changed, alone=file.alone)
+        return
+    text, encoding = detect.to_utf8(file.data, file.name)
+    found = detect.layout(text, encoding, file.name, known)
     if not _lines_after(text, found.header_line):
-        raise FileRefused(Place(file), "", "has a header row and nothing below it", "export it again with its lines")
-    return Source(path, sha256, found.headers, found, text)
+        raise detect.NoTable(
+            Place(file.name), "", "has a header row and nothing below it", "export it again with its lines"
+        )
+    kind = {",": "CSV", ";": "CSV with ;", "\t": "TSV", "|": "text with |"}[found.delimiter]
+    words = f"{kind}, {found.encoding}, header on line {found.header_line}"
+    yield Source(
+        file.name, sha256, found.headers, Text(found, text), words, file.changed, found.header_line, file.alone
+    )
+
+
+def _sheets(file: File, sha256: str, known: Callable[[str], bool]) -> Iterator[Source | LeftAlone]:
+    """Yield the sheets of a workbook. None of them is alone: what fits no format beside one that does is left alone."""
+    for sheet in spreadsheets.sheets(file):
+        if isinstance(sheet, LeftAlone):
+            yield sheet
+            continue
+        label = f"{file.name}, sheet {masked(sheet.name)}"
+        top = [["" if cell is None else cell for cell in row] for row in sheet.cells.head(detect.HEADER_WITHIN).rows()]
+        filled = [row[: max((n + 1 for n, cell in enumerate(row) if cell.strip()), default=0)] for row in top]
+        index = detect.header_row(filled, max(map(len, filled)), known)
+        if sheet.cells.height == index + 1:
+            yield LeftAlone(label, "has a header row and nothing below it")
+            continue
+        own = hashlib.sha256(f"{sha256}:{sheet.name}".encode()).hexdigest()
+        words = f"Excel, header on row {index + 1}"
+        headers = detect.named(top[index])
+        yield Source(label, own, headers, Cells(sheet.cells, index + 1), words, file.changed, index + 1, alone=False)
 
 
 def _damaged(file: str) -> FileRefused:
@@ -130,7 +182,7 @@ def _lines_after(text: bytes, header_line: int) -> bool:
         position = text.find(b"\n", position) + 1
         if position == 0:
             return False
-    return bool(text[position:].strip())
+    return re.compile(rb"\S").search(text, position) is not None
 
 
 def load(source: Source, mapping: dict[str, str], numeric: Sequence[str] = ()) -> Table:
@@ -141,16 +193,39 @@ def load(source: Source, mapping: dict[str, str], numeric: Sequence[str] = ()) -
     numeric
         Headers kept under their own names and read as numbers at once, for tables with thousands of columns.
     """
-    if source.layout is None:
-        return _load_parquet(source, mapping, numeric)
-    return _load_text(source, source.layout, mapping, numeric)
+    body = source.body
+    if isinstance(body, Parquet):
+        return _load_parquet(source, body, mapping, numeric)
+    if isinstance(body, Cells):
+        return _load_cells(source, body, mapping, numeric)
+    if isinstance(body, Text):
+        return _load_text(source, body, mapping, numeric)
+    raise ValueError(f"{source.file} was loaded before; a source is loaded once")
 
 
-def _load_parquet(source: Source, mapping: dict[str, str], numeric: Sequence[str]) -> Table:
+def _load_cells(source: Source, body: Cells, mapping: dict[str, str], numeric: Sequence[str]) -> Table:
+    names = dict(zip(source.headers, body.frame.columns, strict=True))
+    rows = body.frame.with_row_index(LINE, offset=1).slice(body.header_row)
+    filled = pl.any_horizontal(pl.col(name).str.contains(r"\S").fill_null(value=False) for name in body.frame.columns)
+    frame = rows.filter(filled).select(
+        *(pl.col(names[header]).alias(ours) for ours, header in mapping.items()),
+        *(pl.col(names[header]).alias(header) for header in numeric),
+        pl.col(LINE).cast(pl.Int64),
+    )
+    if not frame.height:
+        raise FileRefused(Place(source.file), "", "has a header row and no row below it that holds data",
+                          "export it again with its lines")  # fmt: skip
+    return Table(replace(source, body=None), frame, mapping, (), tuple(numeric))
+
+
+def _load_parquet(source: Source, body: Parquet, mapping: dict[str, str], numeric: Sequence[str]) -> Table:
     try:
-        frame = pl.read_parquet(source.path, columns=[*dict.fromkeys(mapping.values()), *numeric])
+        lazy = pl.scan_parquet(io.BytesIO(body.data))
+        count = lazy.select(pl.len()).collect().item()
+        if count > MOST_ROWS:
+            raise FileRefused(Place(source.file), f"{count:,} rows", f"are more than {MOST_ROWS:,}", "split the file")
         columns = [pl.col(header).alias(ours) for ours, header in mapping.items()]
-        frame = frame.select(*columns, *(pl.col(n).cast(pl.Float32, strict=False) for n in numeric))
+        frame = lazy.select(*columns, *(pl.col(n).cast(pl.Float32, strict=False) for n in numeric)).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise _damaged(source.file) from error
     nested = [ours for ours in mapping if frame.schema[ours].is_nested() or frame.schema[ours] == pl.Binary]
@@ -161,23 +236,22 @@ def _load_parquet(source: Source, mapping: dict[str, str], numeric: Sequence[str
         )  # fmt: skip
     if not frame.height:
         raise FileRefused(Place(source.file), "", "has columns and no rows", "export it again with its lines")
-    return Table(
-        source,
-        frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64)),
-        mapping,
-        (),
-        tuple(numeric),
-    )
+    frame = frame.with_row_index(LINE, offset=1).with_columns(pl.col(LINE).cast(pl.Int64))
+    return Table(replace(source, body=None), frame, mapping, (), tuple(numeric))
 
 
-def _load_text(source: Source, layout: detect.Layout, mapping: dict[str, str], numeric: Sequence[str]) -> Table:
-    found = detect.records(source.data, layout, source.file)
+def _load_text(source: Source, body: Text, mapping: dict[str, str], numeric: Sequence[str]) -> Table:
+    layout = body.layout
+    found = detect.records(body.data, layout, source.file)
+    if not len(found.starts) and found.bad:
+        line, reason = found.bad[0]
+        raise FileRefused(Place(source.file, line), "", f"no line can be used; the first {reason}", "export it again")
     if not len(found.starts):
         raise FileRefused(Place(source.file), "", "has a header row and no line below it that holds data",
                           "export it again with its lines")  # fmt: skip
     wanted = [layout.headers.index(header) for header in mapping.values()]
     numbers = [layout.headers.index(header) for header in numeric]
-    text = _joined(source.data, found)
+    text = _joined(body.data, found)
     try:
         frame = _parsed(text, layout, wanted, numbers)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -193,16 +267,18 @@ def _load_text(source: Source, layout: detect.Layout, mapping: dict[str, str], n
         *(pl.col(f"f{position}").alias(header) for header, position in zip(numeric, numbers, strict=True)),
         pl.Series(LINE, found.lines),
     )
-    loaded = replace(source, data=b"")  # the text has served
-    return Table(loaded, frame, mapping, found.bad, tuple(numeric))
+    return Table(replace(source, body=None), frame, mapping, found.bad, tuple(numeric))
 
 
 def _joined(data: bytes, found: detect.Records) -> bytes:
-    """Return the good records as one text, sharing the buffer where nothing lies between them."""
+    """Return the good records as one text, copying nothing where they are all that follows the header."""
     breaks = (found.starts[1:] != found.ends[:-1] + 1).nonzero()[0] + 1
+    if not len(breaks) and found.ends[-1] >= len(data) - 1:
+        return data[found.starts[0] :]
     firsts = [0, *breaks.tolist()]
     lasts = [*(b - 1 for b in breaks.tolist()), len(found.starts) - 1]
-    return b"\n".join(data[found.starts[a] : found.ends[b]] for a, b in zip(firsts, lasts, strict=True)) + b"\n"
+    pieces = (data[found.starts[a] : found.ends[b]] for a, b in zip(firsts, lasts, strict=True))
+    return b"\n".join([*pieces, b""])
 
 
 def _parsed(text: bytes, layout: detect.Layout, wanted: list[int], numbers: list[int]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
 import polars as pl
@@ -15,6 +16,9 @@ from shelfwise.ingest.quality import Sieve
 from shelfwise.ingest.receipt import FileReceipt
 
 DEFAULT_WAREHOUSE = "main"
+CODE_LENGTH = 255
+TOO_LONG = f"is longer than {CODE_LENGTH} characters, which is as long as a code may be"
+LONGEST_PART = 120  # characters of a product within the id of a line
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,16 @@ class Role:
     at_least
         How many of the fields must be there, required ones included.
     many
-        Pattern of headers that come in thousands, like ``d_1 ... d_1941``; read as numbers.
+        Pattern of headers that come in numbers, like ``d_1 ... d_1941`` or one per warehouse; read as numbers.
+    needs_many
+        A file without any such header is not this table.
     """
 
     name: str
     fields: tuple[Field, ...]
     at_least: int = 0
     many: str | None = None
+    needs_many: bool = True
 
     def match(self, headers: Sequence[str]) -> Match:
         """Return which headers are which fields, and what is missing."""
@@ -75,8 +82,9 @@ class Role:
         missing = [f.name for f in self.fields if f.required and f.name not in mapping]
         if not missing and len(mapping) < self.at_least:
             missing = [next(f.name for f in self.fields if f.name not in mapping)]
-        numeric = tuple(h for h in headers if self.many and re.fullmatch(self.many, h))
-        if self.many and not numeric:
+        others = [header for header in headers if header not in mapping.values()]
+        numeric = tuple(header for header in others if self.many and re.fullmatch(self.many, header))
+        if self.many and self.needs_many and not numeric:
             missing.append(self.many)
         required = sum(f.required and f.name in mapping for f in self.fields) + bool(numeric)
         return Match(mapping, tuple(missing), numeric, 2 * required + len(mapping))
@@ -103,9 +111,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Options:
-    """What a profile needs to know besides the files."""
+    """What a profile needs to know besides the files.
+
+    Parameters
+    ----------
+    warehouse
+        Code for rows that name none.
+    known_warehouses
+        Codes the store has already.
+    """
 
     warehouse: str = DEFAULT_WAREHOUSE
+    known_warehouses: tuple[str, ...] = ()
 
 
 class Profile(Protocol):
@@ -138,13 +155,39 @@ def numbered(keys: pl.Series) -> pl.Series:
     >>> numbered(pl.Series(["a", "b", "a"])).to_list()
     ['a', 'b', 'a#2']
     """
-    repeated = keys.is_duplicated()
-    if not repeated.any():
+    if keys.hash().n_unique() == len(keys):  # different hashes are of different keys, and faster to tell apart
         return keys
+    repeated = keys.is_duplicated()
     rows = repeated.arg_true()  # few rows repeat; numbering only those is ten times faster
     occurrence = pl.int_range(pl.len(), dtype=pl.UInt32).over("key") + 1
     text = pl.when(occurrence == 1).then("key").otherwise(pl.col("key") + "#" + occurrence.cast(pl.String))
     return keys.scatter(rows, pl.DataFrame({"key": keys.gather(rows)}).select(text).to_series())
+
+
+def numbered_by_size(lines: pl.DataFrame) -> pl.Series:
+    """Return each key, with ``#2`` ... on further equal ones of a copy, most units first, whatever the order of rows.
+
+    Parameters
+    ----------
+    lines
+        key, quantity, and copy: keys of different copies (a line that stands in two files) are numbered apart.
+
+    >>> numbered_by_size(pl.DataFrame({"key": ["a", "a"], "quantity": [1.0, 3.0], "copy": [1, 1]})).to_list()
+    ['a#2', 'a']
+    """
+    again = lines.select(pl.struct("copy", "key").is_duplicated()).to_series()
+    if not again.any():
+        return lines["key"]
+    rows = again.arg_true()  # few rows repeat
+    rank = pl.col("quantity").rank("ordinal", descending=True).over("copy", "key")
+    suffix = pl.when(rank > 1).then("#" + rank.cast(pl.String)).otherwise(pl.lit(""))
+    return lines["key"].scatter(rows, lines[rows].select(pl.col("key") + suffix).to_series())
+
+
+def short_codes(codes: pl.Series) -> pl.Series:
+    """Return codes with long ones, which are names, as fingerprints: a line's id has at most 255 characters."""
+    long = codes.filter(codes.str.len_chars() > LONGEST_PART).unique().to_list()
+    return codes.replace({text: sha256(text.encode()).hexdigest()[:32] for text in long}) if long else codes
 
 
 def movements_frame(rows: pl.DataFrame, source: str) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Shelfwise's own tables: sales, stock, products, bundles, suppliers, open_orders and events, one file each.
 
-Headers are known in English, German, French, Spanish, Italian and Dutch. docs/formats.md shows each table.
+Headers are known in English, German, French, Spanish, Italian, Dutch, Portuguese and Swedish. docs/formats.md shows
+each table.
 
 Ids of sales without an id of their own: dates alone make a daily table (see `daily`); times of day make single sales,
 known by product, warehouse, moment, quantity and price with a number for repeats.
@@ -37,44 +38,52 @@ from shelfwise.ingest.tables import LINE
 _PRODUCT: Final = (
     "sku, product, product code, product id, item, item code, item number, code, article, article number, artikel, "
     "artikelnummer, artikelnr, artikel nr, référence, reference, réf, article code, producto, código, codigo, "
-    "artículo, referencia, prodotto, codice, articolo, codice articolo, artikelcode, artikelnummer"
+    "artículo, referencia, prodotto, codice, articolo, codice articolo, artikelcode, artikelnummer, produto, artigo, "
+    "código do produto, produkt, produktkod, artnr"
 )
 _WAREHOUSE: Final = (
     "warehouse, location, store, shop, site, lager, lagerort, filiale, standort, entrepôt, magasin, emplacement, "
-    "almacén, tienda, ubicación, magazzino, negozio, deposito, magazijn, winkel, locatie, vestiging"
+    "almacén, tienda, ubicación, magazzino, negozio, deposito, magazijn, winkel, locatie, vestiging, armazém, loja, "
+    "filial, butik, lagerställe"
 )
 _PRICE: Final = (
     "price, unit price, sale price, selling price, preis, einzelpreis, verkaufspreis, stückpreis, prix, prix unitaire, "
-    "precio, precio unitario, prezzo, prezzo unitario, prijs, stukprijs, verkoopprijs"
+    "precio, precio unitario, prezzo, prezzo unitario, prijs, stukprijs, verkoopprijs, preço, preço unitário, "
+    "preço de venda, pris, styckpris, försäljningspris"
 )
-_SUPPLIER: Final = "supplier, vendor, lieferant, fournisseur, proveedor, fornitore, leverancier"
+_SUPPLIER: Final = "supplier, vendor, lieferant, fournisseur, proveedor, fornitore, leverancier, fornecedor, leverantör"
 _QUANTITY: Final = (
     "units, quantity, qty, units sold, quantity sold, sold, menge, anzahl, stück, stückzahl, verkaufte menge, "
-    "quantité, qté, quantités, cantidad, unidades, quantità, qta, pezzi, aantal, hoeveelheid, stuks"
+    "quantité, qté, quantités, cantidad, unidades, quantità, qta, pezzi, aantal, hoeveelheid, stuks, quantidade, qtd, "
+    "qtde, antal, kvantitet"
 )
 _NAME: Final = (
     "name, product name, description, title, bezeichnung, artikelbezeichnung, produktname, nom, désignation, libellé, "
-    "nombre, descripción, nome, descrizione, naam, omschrijving"
+    "nombre, descripción, nome, descrizione, naam, omschrijving, descrição, designação, namn, benämning, beskrivning"
 )
 _COST: Final = (
     "unit cost, cost, purchase price, cost per item, einkaufspreis, ek, ek preis, coût, prix d'achat, costo, coste, "
-    "precio de compra, prezzo di acquisto, costo unitario, inkoopprijs, kostprijs"
+    "precio de compra, prezzo di acquisto, costo unitario, inkoopprijs, kostprijs, custo, custo unitário, "
+    "preço de custo, preço de compra, inköpspris"
 )
 
 SALES: Final = Role(
     "sales",
     (
         column("occurred_at", "date, day, sold at, sale date, date sold, order date, datetime, occurred at, datum, "
-               "verkaufsdatum, tag, jour, date de vente, fecha, día, data, giorno, verkoopdatum, dag", required=True),
+               "verkaufsdatum, tag, jour, date de vente, fecha, día, data, giorno, verkoopdatum, dag, data da venda, "
+               "försäljningsdatum", required=True),
         column("product", _PRODUCT, required=True),
         column("quantity", _QUANTITY, required=True),
         column("warehouse", _WAREHOUSE),
         column("unit_price", _PRICE),
         column("revenue", "revenue, net sales, sales amount, amount, turnover, umsatz, erlös, chiffre d'affaires, "
-               "montant, ingresos, importe, ricavo, ricavi, importo, omzet, bedrag"),
+               "montant, ingresos, importe, ricavo, ricavi, importo, omzet, bedrag, receita, faturamento, "
+               "omsättning, belopp"),
         column("line_id", "line id, id, line, transaction line id"),
         column("order", "order, order id, order number, order no, receipt number, transaction id, bestellnummer, "
-               "belegnummer, commande, numéro de commande, pedido, ordine, bestelling, bestelnummer"),
+               "belegnummer, commande, numéro de commande, pedido, ordine, bestelling, bestelnummer, encomenda, "
+               "número do pedido, ordernummer"),
     ),
 )  # fmt: skip
 STOCK: Final = Role(
@@ -83,7 +92,7 @@ STOCK: Final = Role(
         column("product", _PRODUCT, required=True),
         column("on_hand", "on hand, stock, stock on hand, quantity on hand, qty on hand, inventory, stock level, "
                "bestand, lagerbestand, istbestand, en stock, stock disponible, existencias, inventario, giacenza, "
-               "scorta, voorraad", required=True),
+               "scorta, voorraad, estoque, em estoque, existências, lagersaldo, i lager", required=True),
         column("warehouse", _WAREHOUSE),
         column("as_of", "as of, date, counted at, snapshot date, stichtag, stand, zähldatum, datum, fecha, data"),
     ),
@@ -127,7 +136,7 @@ SUPPLIERS: Final = Role(
         column("lead_time_days", "lead time days, lead time, leadtime, lieferzeit, lieferzeit tage, "
                "wiederbeschaffungszeit, "
             "délai, délai de livraison, délai jours, plazo, plazo de entrega, tempo di consegna, levertijd, "
-               "levertijd dagen", required=True),
+               "levertijd dagen, prazo de entrega, ledtid, leveranstid", required=True),
         column("name", "name, supplier name"),
         column("lead_time_sd_days", "lead time sd, lead time sd days, lead time std"),
         column("review_days", "review days, days between orders, bestellrhythmus"),
@@ -143,11 +152,13 @@ OPEN_ORDERS: Final = Role(
     "open_orders",
     (
         column("purchase_order", "po, purchase order, po number, purchase order number, bestellung, bestellnummer, "
-               "commande fournisseur, orden de compra, ordine di acquisto, inkooporder", required=True),
+               "commande fournisseur, orden de compra, ordine di acquisto, inkooporder, ordem de compra, "
+               "inköpsorder", required=True),
         column("product", _PRODUCT, required=True),
         column("quantity", _QUANTITY + ", quantity ordered, ordered, bestellmenge", required=True),
         column("expected_on", "expected, expected on, expected date, eta, due, due date, delivery date, liefertermin, "
-               "lieferdatum, erwartet, date de livraison, fecha de entrega, data di consegna, leverdatum",
+               "lieferdatum, erwartet, date de livraison, fecha de entrega, data di consegna, leverdatum, "
+               "data de entrega, leveransdatum",
                required=True),
         column("warehouse", _WAREHOUSE),
         column("supplier", _SUPPLIER),
@@ -161,8 +172,9 @@ EVENTS: Final = Role(
     (
         column("name", "name, event, event name, promotion, aktion, événement, evento, evenement", required=True),
         column("starts_on", "from, start, starts on, start date, von, beginn, de, du, début, desde, inicio, da, "
-               "inizio, van", required=True),
-        column("ends_on", "to, end, ends on, end date, bis, ende, au, à, fin, hasta, fine, tot, until", required=True),
+               "inizio, van, início, från", required=True),
+        column("ends_on", "to, end, ends on, end date, bis, ende, au, à, fin, hasta, fine, tot, until, até, fim, "
+               "till, slut", required=True),
         column("kind", "kind, type, art, typ, tipo, soort"),
         column("scope", "scope, applies to, geltungsbereich"),
         column("scope_kind", "scope kind"),
@@ -244,13 +256,15 @@ def _sales(sieves: Sequence[Sieve], options: Options, _frames: Frames) -> Made:
             rows = row_key(rows, exact=True).with_columns((pl.col("own") + "/" + pl.col("line_id")).alias("line_id"))
         else:
             rows = row_key(rows, exact=exact)
-            again = rows.height - rows.select(pl.struct("product", "warehouse", "occurred_at").n_unique()).item()
+            again = _shared(rows, exact)
             if again:
                 sieve.notes.append(f"{again:,} row(s) share product, warehouse and date with another; each counts")
         parts.append(
             rows.select("file", "row", "line_id", "occurred_at", "product", "warehouse", "quantity", "unit_price")
         )
-    rows = drop_repeats(sieves, pl.concat(parts))
+    rows = pl.concat(parts)
+    if len(sieves) > 1 or sieves[0].has("line_id"):  # ids made for one file are unlike each other already
+        rows = drop_repeats(sieves, rows)
     for sieve in sieves:
         sieve.refuse_if_mostly_bad()
     begun = launches(rows)
@@ -262,6 +276,13 @@ def _sales(sieves: Sequence[Sieve], options: Options, _frames: Frames) -> Made:
     if begun.height:
         made["products"] = begun
     return made, [booked(sold, number) for number in range(len(sieves))]
+
+
+def _shared(rows: pl.DataFrame, exact: bool) -> int:
+    """Return how many rows have the product, warehouse and moment of an earlier one."""
+    if exact:
+        return int(rows.height - rows.select(pl.struct("product", "warehouse", "occurred_at").n_unique()).item())
+    return int(rows["line_id"].str.contains(r"#\d+$").sum())  # the id is made of just these, with repeats numbered
 
 
 def _sale_rows(sieve: Sieve, file: int, options: Options) -> tuple[pl.DataFrame, bool]:
@@ -309,6 +330,8 @@ def _stock(sieves: Sequence[Sieve], options: Options, _frames: Frames) -> Made:
 
 def _counted(sieve: Sieve) -> pl.Series:
     """Return the units on hand; books below zero say that more was sold than was booked in: nothing is there."""
+    # a list to fill in comes back in parts: what was not counted says nothing
+    sieve.drop(sieve.text("on_hand").is_null(), "has no count; left as it was")
     units = sieve.number("on_hand", required=True)
     below = sieve.frame[LINE].filter((units < 0).fill_null(value=False))
     if len(below):
@@ -344,6 +367,8 @@ def _products(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> Ma
         for field in ("name", "category", "brand", "supplier", "replaces"):
             if sieve.has(field):
                 columns[field] = sieve.text(field)
+        if "replaces" in columns:
+            columns["replaces"] = _another(sieve, columns["product"], columns["replaces"])
         for field in ("unit_cost", "price", "minimum_order_quantity", "pack_size"):
             if sieve.has(field):
                 columns[field] = sieve.number(field, least=0)
@@ -357,6 +382,14 @@ def _products(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> Ma
         rows = rows.with_columns(pl.when(pl.col("pack_size") > 0).then(pl.col("pack_size")))
     rows = _first_of(sieves, rows, "product")
     return {"products": rows.drop("file", "row")}, []
+
+
+def _another(sieve: Sieve, product: pl.Series, replaces: pl.Series) -> pl.Series:
+    """Return what each product replaces; one that is said to replace itself replaces none."""
+    itself = (product == replaces).fill_null(value=False)
+    if itself.any():
+        sieve.notes.append(f"{int(itself.sum()):,} product(s) are said to replace themselves; read as replacing none")
+    return replaces.set(itself, None)
 
 
 def _bundles(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> Made:
@@ -387,7 +420,7 @@ def _suppliers(sieves: Sequence[Sieve], _options: Options, _frames: Frames) -> M
     for number, sieve in enumerate(sieves):
         columns: dict[str, pl.Series] = {
             "supplier": sieve.code("supplier"),
-            "lead_time_days": sieve.number("lead_time_days", required=True, least=0),
+            "lead_time_days": sieve.number("lead_time_days", least=0),
         }
         for field in ("name", "currency"):
             if sieve.has(field):

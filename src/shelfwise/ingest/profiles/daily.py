@@ -18,6 +18,7 @@ import polars as pl
 from shelfwise.ingest.profiles.base import number_text, numbered
 from shelfwise.ingest.quality import Sieve
 
+REPEATED = "repeats a line of this import"
 SECOND_QUANTITY = "is a second, different quantity for the same product, warehouse and date; the first one counts"
 
 
@@ -37,26 +38,29 @@ def row_key(rows: pl.DataFrame, *, exact: bool) -> pl.DataFrame:
     return rows.with_columns(numbered(keys).alias("line_id"))
 
 
-def drop_repeats(sieves: Sequence[Sieve], rows: pl.DataFrame) -> pl.DataFrame:
+def drop_repeats(
+    sieves: Sequence[Sieve], rows: pl.DataFrame, *, equal: str = REPEATED, different: str = SECOND_QUANTITY
+) -> pl.DataFrame:
     """Return rows whose ``line_id`` is new; equal repeats are dropped, different ones rejected, in their sieves.
 
-    ``rows`` has the columns file (index into ``sieves``) and row (index into the sieve's frame).
+    ``rows`` has the columns file (index into ``sieves``) and row (index into the sieve's frame). ``equal`` and
+    ``different`` are the reasons in words.
     """
     fresh = rows["line_id"].is_first_distinct()
     if fresh.all():
         return rows
     firsts = rows.filter(fresh).select("line_id", pl.col("quantity").alias("first"))
     repeats = rows.filter(~fresh).join(firsts, on="line_id", how="left")
-    mark(sieves, repeats.filter(pl.col("quantity") == pl.col("first")), "repeats a line of this import")
-    for number, sieve in enumerate(sieves):
-        other = repeats.filter((pl.col("file") == number) & (pl.col("quantity") != pl.col("first")))
-        sieve.reject(_mask(sieve, other), "quantity", SECOND_QUANTITY)
+    mark(sieves, repeats.filter(pl.col("quantity") == pl.col("first")), equal)
+    turn_away(sieves, repeats.filter(pl.col("quantity") != pl.col("first")), "quantity", different)
     return rows.filter(fresh)
 
 
 def drop_zeros(sieves: Sequence[Sieve], rows: pl.DataFrame) -> pl.DataFrame:
     """Return rows with a quantity other than zero; the others are dropped in their sieves."""
     zero = pl.col("quantity") == 0
+    if not (rows["quantity"] == 0).any():
+        return rows
     mark(sieves, rows.filter(zero), "records 0 units: a day on sale without a movement")
     return rows.filter(~zero)
 
@@ -65,6 +69,12 @@ def mark(sieves: Sequence[Sieve], rows: pl.DataFrame, rule: str) -> None:
     """Drop ``rows`` by a stated rule in the sieves they came from."""
     for number, sieve in enumerate(sieves):
         sieve.drop(_mask(sieve, rows.filter(pl.col("file") == number)), rule)
+
+
+def turn_away(sieves: Sequence[Sieve], rows: pl.DataFrame, field: str, reason: str) -> None:
+    """Reject ``rows`` in the sieves they came from."""
+    for number, sieve in enumerate(sieves):
+        sieve.reject(_mask(sieve, rows.filter(pl.col("file") == number)), field, reason)
 
 
 def _mask(sieve: Sieve, rows: pl.DataFrame) -> pl.Series:
@@ -100,7 +110,7 @@ def launches(rows: pl.DataFrame) -> pl.DataFrame:
 
 def booked(rows: pl.DataFrame, file: int) -> dict[str, int]:
     """Return how many rows of a file became which kind of movement."""
-    counts = dict(rows.filter(pl.col("file") == file).group_by("kind").len().iter_rows())
+    counts = dict(rows.select("file", "kind").filter(pl.col("file") == file).group_by("kind").len().iter_rows())
     return {kind: counts[kind] for kind in ("sale", "return", "adjustment") if kind in counts}
 
 
@@ -111,7 +121,8 @@ def from_sieve(sieve: Sieve, file: int, columns: dict[str, pl.Series]) -> pl.Dat
         "file": pl.repeat(file, count, dtype=pl.Int32, eager=True),
         "row": pl.int_range(count, eager=True),
     }
-    return pl.DataFrame({**index, **columns}).filter(sieve.kept)
+    rows = pl.DataFrame({**index, **columns})
+    return rows if sieve.kept.all() else rows.filter(sieve.kept)  # most files are good, and a copy is as large
 
 
 def default_text(sieve: Sieve, field: str, default: str) -> pl.Series:
