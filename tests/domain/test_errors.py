@@ -13,6 +13,7 @@ from shelfwise.domain import errors
         (errors.ShelfwiseError, 1), (errors.ParameterError, 2), (errors.DataError, 3), (errors.FileRefused, 3),
         (errors.AmbiguousDates, 3), (errors.PanelError, 3), (errors.NotFound, 3), (errors.ModelError, 1),
         (errors.StorageError, 1), (errors.MigrationNeeded, 1), (errors.ConflictError, 1), (errors.ExportError, 1),
+        (errors.OutOfMemory, 1),
     ],
 )  # fmt: skip
 def test_each_kind_has_the_exit_code_of_the_tree(kind, code):

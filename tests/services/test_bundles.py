@@ -9,8 +9,19 @@ import pytest
 from tests.services.worlds import count, sales
 
 from shelfwise.domain.errors import DataError, NotFound, ParameterError
-from shelfwise.services import explaining, importing, new_products, override_scores, overrides, planning, risks, supply
+from shelfwise.services import (
+    demand,
+    explaining,
+    importing,
+    new_products,
+    override_scores,
+    overrides,
+    planning,
+    risks,
+    supply,
+)
 from shelfwise.services.adjusting import Change
+from shelfwise.services.bundle_stock import with_bundle_stock
 from shelfwise.services.planning import make_plan
 
 START = dt.date(2024, 9, 2)  # a Monday
@@ -117,9 +128,83 @@ def test_bundles_in_bundles_reach_what_is_stocked(filled, fill) -> None:
     assert line(make_plan(filled), "cup@main")["mean_per_day"] == pytest.approx(3 + 3, rel=0.05)
 
 
-def test_risks_leave_what_sells_in_bundles_alone_out(filled) -> None:
-    table = risks.assess(filled, correct=False).table
-    assert table["unique_id"].to_list() == ["tea@main"]
+@pytest.mark.parametrize("correct", [False, True])
+def test_what_sells_in_bundles_alone_has_its_risk_and_bundles_have_none(filled, correct) -> None:
+    table = risks.assess(filled, correct=correct).table.sort("unique_id")
+    assert table["unique_id"].to_list() == ["cup@main", "tea@main"]
+    cup = table.row(0, named=True)
+    assert cup["chance"] == cup["chance_paths"] > 0.9  # 14 cups and three boxes a day
+    assert cup["chance_corrected"] is None
+
+
+def test_a_product_in_two_bundles_is_asked_for_and_taken_by_both(filled, fill) -> None:
+    fill(
+        products=[{"product": "pair"}], movements=sales("pair", START, [1.0] * 70),
+        bundles=[{"bundle": "pair", "component": "cup", "quantity": 2.0}],
+    )  # fmt: skip
+    assert line(make_plan(filled), "cup@main")["mean_per_day"] == pytest.approx(3 + 2, rel=0.05)
+    stock = dict(supply.load(filled).stock.select("product", "on_hand").iter_rows())
+    assert stock["cup"] == 20 - (2 + 4) - 2 * 2
+
+
+def test_a_bundle_sold_in_another_warehouse_asks_for_its_components_there(filled, fill) -> None:
+    fill(movements=sales("box", START, [2.0] * 70, warehouse="web"))
+    plan = make_plan(filled)
+    assert plan.lines["unique_id"].to_list() == ["cup@main", "cup@web", "tea@main", "tea@web"]
+    assert line(plan, "tea@web")["mean_per_day"] == pytest.approx(4, rel=0.05)
+    assert line(plan, "tea@main")["mean_per_day"] == pytest.approx(11, rel=0.05)
+
+
+def test_a_bundle_that_replaces_a_bundle_takes_over_its_sales(filled, fill) -> None:
+    fill(
+        products=[{"product": "box", "discontinued_on": FIRST - DAY}, {"product": "case", "replaces": "box"}],
+        bundles=[{"bundle": "case", "component": "cup", "quantity": 1.0}],
+        movements=[*sales("case", FIRST, [3.0]), *sales("tea", FIRST, [5.0])],
+    )
+    plan = make_plan(filled)
+    assert line(plan, "cup@main")["mean_per_day"] == pytest.approx(3, rel=0.1)
+    assert line(plan, "tea@main")["mean_per_day"] == pytest.approx(5, rel=0.1)
+
+
+def test_days_on_which_bundles_emptied_a_components_shelf_are_hidden_from_both(quick, fill) -> None:
+    fill(
+        products=[{"product": "box"}, {"product": "tea"}, {"product": "cup"}],
+        bundles=[
+            {"bundle": "box", "component": "tea", "quantity": 2.0},
+            {"bundle": "box", "component": "cup", "quantity": 1.0},
+        ],
+        movements=[
+            *sales("tea", START, [2.0, 2.0, 1.0, 0.0, 2.0, 2.0]), *sales("box", START, [3.0, 3.0, 2.0, 0.0, 3.0, 3.0]),
+            count("tea", dt.datetime.combine(START, dt.time()), 21),  # 8, 8 and 5 are gone on the third day
+            count("tea", dt.datetime.combine(START + 4 * DAY, dt.time()), 100),
+            count("cup", dt.datetime.combine(START, dt.time()), 100),
+        ],
+    )  # fmt: skip
+    panel = demand.load(quick).panel
+    for row, seen in enumerate([[True, True, False, False, True, True]] * 2):  # box and tea; the cup never sold alone
+        assert panel.available[panel.offsets[row] : panel.offsets[row + 1]].tolist() == seen
+
+
+def test_a_count_in_the_day_has_seen_the_bundles_before_it_and_unknown_components_say_nothing() -> None:
+    day = START + DAY
+    on_hand = pl.DataFrame(
+        {"product": ["tea", "tea", "tea", "box"], "warehouse": "m", "day": [START, day, day + DAY, day],
+         "on_hand": [10.0, 7.0, 7.0, 99.0]}
+    )  # fmt: skip
+    recipes = pl.DataFrame({"bundle": ["box"], "component": ["tea"], "quantity": [2.0]})
+    at = [dt.datetime.combine(day, dt.time(hour)) for hour in (9, 15)]
+    sold = pl.DataFrame({"product": "box", "warehouse": "m", "occurred_at": at, "change": [-4.0, -1.0]})
+    counts = pl.DataFrame(
+        {"product": "tea", "warehouse": "m",
+         "occurred_at": [dt.datetime.combine(START, dt.time()), dt.datetime.combine(day, dt.time(12))]}
+    )  # fmt: skip
+    both = {"occurred_at": pl.Datetime("us")}
+    made = with_bundle_stock(on_hand, recipes, sold.cast(both), counts.cast(both))
+    closing = {(product, at): units for product, _, at, units in made.rows()}
+    assert [closing["tea", one] for one in (START, day, day + DAY)] == [10.0, 5.0, 5.0]
+    assert [closing["box", one] for one in (START, day, day + DAY)] == [5.0, 2.0, 2.0]
+    pair = pl.concat([recipes, pl.DataFrame({"bundle": ["box"], "component": ["cup"], "quantity": [1.0]})])
+    assert "box" not in with_bundle_stock(on_hand, pair, sold.cast(both), counts.cast(both))["product"]
 
 
 def test_bundles_are_imported_from_a_table(quick, tmp_path) -> None:

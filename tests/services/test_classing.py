@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from shelfwise.app import App, open_app
@@ -35,7 +37,9 @@ def test_a_level_that_somebody_set_is_everybodys(demo: App) -> None:
 
 
 def test_the_setting_turns_classes_off(demo: App) -> None:
-    with open_app(demo.settings.database, folder=demo.settings.database.parent, class_service_levels=False) as app:
+    with open_app(
+        demo.settings.database, folder=Path(str(demo.settings.database)).parent, class_service_levels=False
+    ) as app:
         assert set(make_plan(app).lines["service_level"]) == {0.95}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shelfwise.domain.errors import ConflictError, ParameterError
-from shelfwise.services import decisions, ordering, planning
+from shelfwise.services import decisions, ordering, planning, stock_movements
 from shelfwise.services.history import history
 from shelfwise.storage import purchasing
 
@@ -40,6 +40,12 @@ def test_a_refused_step_is_not_told(demo):
 
 def test_an_import_is_told_with_its_files_and_movements(demo):
     assert {"import_finished", "movements_recorded", "plan_published"} <= set(events(demo))
+
+
+def test_a_count_by_hand_is_one_movement(demo):
+    place = stock_movements.levels(demo).row(0, named=True)
+    stock_movements.count(demo, place["product"], 3.0, warehouse=place["warehouse"])
+    assert history(demo, 1)["what"].to_list() == ["1 movement booked by hand"]
 
 
 def test_nothing_below_one_event_can_be_asked_for(demo):

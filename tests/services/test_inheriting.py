@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from tests.services.worlds import count, sales
 
-from shelfwise.domain.errors import NotFound, ParameterError
+from shelfwise.domain.errors import DataError, NotFound, ParameterError
 from shelfwise.services import catalogue, demand, explaining, new_products, overrides, predictions
-from shelfwise.services.inheriting import PRIOR_DAYS, with_inherited
+from shelfwise.services.inheriting import PRIOR_DAYS, inheritance, with_inherited
 from shelfwise.services.planning import make_plan
 
 START = dt.date(2024, 9, 2)  # a Monday
@@ -57,13 +57,74 @@ def test_a_chain_of_successors_takes_over_all_of_it(quick, fill) -> None:
     assert history(quick, "b@main") == [1, 1, 1, 2, 2, 2, 0]
 
 
-def test_successors_in_a_circle_end_where_it_closes(quick, fill) -> None:
+def test_successors_in_a_circle_are_refused_and_a_link_can_be_taken_back(quick, fill) -> None:
     fill(
-        products=[{"product": "a", "replaces": "b"}, {"product": "b", "replaces": "a"}],
+        products=[{"product": "a", "replaces": "b"}, {"product": "b"}],
         movements=[*sales("a", START, [1.0] * 4), *sales("b", START + 2 * DAY, [2.0] * 3)],
     )
+    with pytest.raises(DataError, match="a replaces b replaces a: a circle.*products edit a --replaces ''"):
+        fill(products=[{"product": "b", "replaces": "a"}])
+    with pytest.raises(DataError, match="a replaces a"):
+        catalogue.edit_product(quick, "a", {"replaces": "a"})
+    catalogue.edit_product(quick, "a", {"replaces": ""})
+    catalogue.edit_product(quick, "b", {"replaces": "a"})
+    assert catalogue.products(quick).select("product", "replaces").rows() == [("a", None), ("b", "a")]
     assert history(quick, "b@main") == [1, 1, 2, 2, 2]
-    assert history(quick, "a@main") == [1, 1, 1, 1, 0]
+
+
+def test_a_circle_of_an_older_store_ends_where_it_closes() -> None:
+    day = [START, START + DAY]
+    lines = pl.DataFrame({"product": ["a", "b"], "warehouse": "m", "day": day, "quantity": 1.0, "revenue": None})
+    table = pl.DataFrame({"product": ["a", "b"], "replaces": ["b", "a"], "launched_on": [None, None]})
+    taken = inheritance(lines, table, [], START + DAY)
+    assert [(heir.product, heir.source) for heir in taken.heirs] == [("a", "b"), ("b", "a")]
+
+
+def test_a_warehouse_is_taken_over_when_the_successor_comes_there(quick, fill) -> None:
+    fill(
+        products=[{"product": "old"}, {"product": "new", "replaces": "old"}],
+        movements=[
+            *sales("old", START, [4.0] * 4), *sales("new", START + 4 * DAY, [3.0] * 4),
+            *sales("old", START, [2.0] * 6, warehouse="web"),
+            *sales("new", START + 6 * DAY, [1.0] * 2, warehouse="web"),
+            *sales("old", START, [7.0] * 8, warehouse="far"),
+        ],
+    )  # fmt: skip
+    assert history(quick, "new@main") == [4, 4, 4, 4, 3, 3, 3, 3]
+    assert history(quick, "new@web") == [2, 2, 2, 2, 2, 2, 1, 1]  # no hole where main had changed over already
+    assert history(quick, "new@far") == [7, 7, 7, 7, 0, 0, 0, 0]  # where the old one sells on, it is the old one's
+
+
+def test_a_chain_is_taken_over_warehouse_by_warehouse(quick, fill) -> None:
+    fill(
+        products=[{"product": "a"}, {"product": "b", "replaces": "a"}, {"product": "c", "replaces": "b"}],
+        movements=[
+            *sales("a", START, [1.0] * 2), *sales("b", START + 2 * DAY, [2.0] * 2), *sales("c", START + 4 * DAY, [3.0]),
+            *sales("a", START, [1.0] * 5, warehouse="web"),
+        ],
+    )  # fmt: skip
+    assert history(quick, "c@main") == [1, 1, 2, 2, 3]
+    assert history(quick, "c@web") == [1, 1, 0, 0, 0]
+
+
+def test_a_successor_of_what_never_sold_inherits_nothing_and_says_so(quick, fill) -> None:
+    fill(products=[{"product": "new", "replaces": "typo"}], movements=sales("new", START, [4.0] * 70))
+    assert history(quick, "new@main") == [4.0] * 70
+    (told,) = explaining.explain(quick, "new")
+    assert "It replaces typo, of which no sale is known, so it inherits nothing." in told.sentences
+
+
+def test_a_successor_is_ordered_in_its_own_packs(quick, fill) -> None:
+    fill(
+        products=[
+            {"product": "old", "pack_size": 6.0, "discontinued_on": FIRST - DAY},
+            {"product": "new", "pack_size": 25.0, "replaces": "old", "launched_on": FIRST},
+        ],
+        movements=[*sales("old", START, [4.0] * 70), count("new", dt.datetime.combine(FIRST - DAY, dt.time()), 0)],
+    )
+    ordered = line(make_plan(quick), "new@main")["quantity"]
+    assert ordered > 0
+    assert ordered % 25 == 0
 
 
 def test_days_on_which_the_old_one_was_sold_out_are_hidden_from_the_new_one_too(quick, fill) -> None:

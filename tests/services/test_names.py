@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from shelfwise.domain.errors import NotFound
-from shelfwise.services.names import nearest, product_code, supplier_code
+from shelfwise.services.names import nearest, product_code, supplier_code, warehouse_code
 
 TABLE = pl.DataFrame({"product": ["CF-1", "cf-1", "TE-2"], "name": ["Hand grinder", None, "Green tea"]})
 
@@ -24,6 +24,13 @@ def test_what_is_not_there_is_answered_with_the_nearest() -> None:
         product_code(TABLE, "TE-3")
     with pytest.raises(NotFound, match="there are none yet"):
         supplier_code(pl.DataFrame(schema={"supplier": pl.String, "name": pl.String}), "Hario")
+
+
+def test_where_nothing_is_near_it_is_said_how_to_see_what_there_is() -> None:
+    with pytest.raises(NotFound, match="`shelfwise products` lists the 3 there are"):
+        product_code(TABLE, "ZZZZ")
+    with pytest.raises(NotFound, match="there are main, cellar"):
+        warehouse_code(pl.DataFrame({"warehouse": ["main", "cellar"], "name": [None, None]}), "nowhere")
 
 
 def test_the_nearest_of_very_many_are_found_by_code_and_by_part_of_the_name() -> None:

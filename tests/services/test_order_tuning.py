@@ -9,9 +9,9 @@ import pytest
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.panel import Panel
-from shelfwise.inventory.cost_table import Tuning
+from shelfwise.inventory.order_inputs import Tuning
 from shelfwise.services import replaying
-from shelfwise.services.order_tuning import TunedOrders, tune_orders
+from shelfwise.services.order_tuning import AsItGoes, TunedOrders, run_tuned, tune_orders, tuned_as_it_goes
 
 BASE = replaying.forecaster("base_level", 50, 0)
 
@@ -68,3 +68,51 @@ def test_nothing_to_choose_from_is_refused() -> None:
         tune_orders(many_products(3), windows=0, forecaster=BASE)
     with pytest.raises(ParameterError, match="no candidate was given"):
         tune_orders(many_products(3), candidates=[], forecaster=BASE)
+
+
+FEW = [Tuning(critical_ratio_factor=0.6), Tuning()]  # the first is bad on purpose
+
+
+def as_it_goes(panel: Panel, rounds: int = 4, **more: object) -> AsItGoes:
+    given = {"rounds": rounds, "forecaster": BASE, **more}
+    laid = replaying.world(panel, **given)  # type: ignore[arg-type]
+    own = tuned_as_it_goes(panel, laid, candidates=FEW, **given)  # type: ignore[arg-type]
+    laid.run({"tuned": own})
+    return own
+
+
+def test_a_policy_that_tunes_itself_leaves_a_bad_start() -> None:
+    own = as_it_goes(many_products())
+    assert own.chosen == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert own.said() == "tuned took from round 1 on the defaults"
+
+
+def test_a_round_is_tuned_by_nothing_that_came_after_it() -> None:
+    panel = many_products()
+    values = panel.window(70).copy()
+    values[:, -3:] = 300.0  # from the last round on
+    other = Panel.from_wide(values, start="2025-01-06", freq="1w", series=panel.series)
+    one, two = as_it_goes(panel), as_it_goes(other)
+    known = one.first + 3
+    np.testing.assert_array_equal(one.costs[:, :, :known], two.costs[:, :, :known])
+    assert (one.costs[:, :, known:] != two.costs[:, :, known:]).any()
+    assert one.chosen == two.chosen
+
+
+def test_before_any_cost_is_known_the_first_candidate_is_taken() -> None:
+    own = as_it_goes(many_products(6))
+    assert own.choice(2) == 0  # with a lead time of two periods no order of the past has arrived yet
+
+
+def test_series_too_young_to_learn_from_are_still_replayed() -> None:
+    values = many_products(8).window(70).copy()
+    values[5:, :60] = np.nan
+    panel = Panel.from_wide(values, start="2025-01-06", freq="1w")
+    given = {"rounds": 4, "forecaster": BASE}
+    laid = replaying.world(panel, **given)  # type: ignore[arg-type]
+    done = run_tuned(panel, laid, replaying.named(["optimise"]), **given)  # type: ignore[arg-type]
+    assert list(done.ledgers) == ["optimise", "tuned"]
+    assert done.ledgers["tuned"].ordered.shape[0] == 8
+    assert done.notes[-1].startswith("tuned took from round 1 on")
+    with pytest.raises(ParameterError, match="'tuned' already"):
+        run_tuned(panel, laid, {"tuned": replaying.RULES["optimise"]}, **given)  # type: ignore[arg-type]

@@ -210,3 +210,31 @@ def test_a_notebook_sets_lists_reverts_and_scores_overrides(filled) -> None:
     store.products_like("chai", "tea", times=0.5, create=True)
     store.bundle("mug", {"tea": 2.0})
     assert store.plan(save=False).lines["unique_id"].to_list() == ["chai@main", "tea@main"]
+
+
+def test_a_plan_on_trial_orders_what_the_kept_plan_would(filled) -> None:
+    first = make_plan(filled)
+    overrides.set_order(filled, first, "tea", 60.0, reason="trade fair", until=FIRST + 9 * DAY)
+    decisions.reject(filled, make_plan(filled), ["mug"], "discontinued")
+    tried = make_plan(filled, service_level=0.97, save=False)
+    assert tried.run_id is None
+    assert (line(tried)["quantity"], line(tried)["status"]) == (60.0, "edited")
+    assert line(tried)["proposed"] != 60.0
+    assert line(tried, "mug@main")["status"] == "rejected"
+    kept = make_plan(filled, service_level=0.97)
+    shown = ["unique_id", "quantity", "proposed", "status", "decision_reason", "snoozed_until", "cost"]
+    assert tried.lines.sort("unique_id").select(shown).equals(kept.lines.sort("unique_id").select(shown))
+    assert tried.orders.equals(kept.orders)
+
+
+def test_a_quantity_that_packs_or_the_minimum_do_not_allow_is_kept_and_said(filled, fill) -> None:
+    plan = make_plan(filled)
+    assert decisions.odd_quantities(plan, {"tea": 24.0, "mug": 5.0}) == []
+    assert decisions.odd_quantities(plan, {"tea": 0.0}) == []
+    (said,) = decisions.odd_quantities(plan, {"tea": 25.0})
+    assert said.startswith("tea@main: 25 is no whole number of packs of 6 (24 or 30 would be); it is kept as asked")
+    assert "(6 would be)" in decisions.odd_quantities(plan, {"tea": 2.0})[0]
+    fill(products=[{"product": "mug", "supplier": "north", "minimum_order_quantity": 10.0}])
+    assert (
+        "mug@main: 4 is below the smallest order of 10" in decisions.odd_quantities(make_plan(filled), {"mug": 4.0})[0]
+    )

@@ -133,3 +133,27 @@ def test_what_cannot_be_replayed_is_refused_in_words(three_products: Panel) -> N
         replaying.world(three_products, forecaster=counting, horizon=2)
     with pytest.raises(ParameterError, match="must need no forecast"):
         replaying.world(three_products, forecaster=counting, opening=replaying.RULES["base_stock"])
+
+
+def test_items_that_the_history_lacks_are_named_and_refused(three_products: Panel) -> None:
+    for ids, named in ((["fast", "fsat"], "'fsat'"), (["a", "b", "fast"], r"'a' \(and 1 more\)")):
+        items = {"unique_id": ids, "pack": [1.0] * len(ids)}
+        with pytest.raises(DataError, match=f"items has unique_id {named}, which the history lacks; correct it"):
+            replaying.world(three_products, rounds=2, forecaster=counting, items=items)
+
+
+def test_items_of_series_that_are_left_out_are_no_mistake() -> None:
+    values = np.full((2, 80), 4.0)
+    values[1, :75] = np.nan
+    panel = Panel.from_wide(values, start="2025-01-06", freq="1w", series=pl.DataFrame({"unique_id": ["old", "new"]}))
+    items = {"unique_id": ["old", "new"], "pack": [2.0, 3.0]}
+    world = replaying.world(panel, rounds=8, forecaster=counting, items=items)
+    assert_array_equal(world.terms.pack, [2.0])
+
+
+def test_demand_below_zero_is_refused_with_its_series_and_day(three_products: Panel) -> None:
+    values = three_products.window(80).copy()
+    values[1, 3] = -2.0
+    panel = Panel.from_wide(values, start="2025-01-06", freq="1w", series=three_products.series)
+    with pytest.raises(DataError, match=r"series 'slow' has a demand of -2 at 2025-01-27, and 1 period in all below"):
+        replaying.world(panel, rounds=2, forecaster=counting)

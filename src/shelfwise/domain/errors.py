@@ -10,6 +10,7 @@ ShelfwiseError                  exit 1
 │   └── NotFound                exit 3   a product, supplier, order ... is not in the store
 ├── ModelError                  exit 1   a model cannot fit or predict
 ├── ExportError                 exit 1   a file cannot be written
+├── OutOfMemory                 exit 1   the machine had too little memory free (also a MemoryError)
 └── StorageError                exit 1   the database cannot do what was asked
     ├── MigrationNeeded         exit 1   the schema is older or newer than the program
     └── ConflictError           exit 1   the record changed, or its state forbids the step
@@ -99,6 +100,23 @@ class ModelError(ShelfwiseError):
 
 class ExportError(ShelfwiseError):
     """A file cannot be written where it was asked for; the message gives the path, the reason and the way out."""
+
+
+class OutOfMemory(ShelfwiseError, MemoryError):
+    """The machine had too little memory free; nothing that was not finished is kept."""
+
+    @classmethod
+    def during(cls, what: str, cause: MemoryError) -> OutOfMemory:
+        """Return the error of a step, with what numpy says of the array that did not fit, where it says anything.
+
+        >>> str(OutOfMemory.during("a plan", MemoryError("Unable to allocate 9.31 GiB"))).partition(";")[0]
+        'a plan needs more memory than is free (Unable to allocate 9.31 GiB)'
+        """
+        detail = f" ({cause})" if str(cause) else ""
+        return cls(
+            f"{what} needs more memory than is free{detail}; close other programs, or take fewer products or paths "
+            "(SHELFWISE_N_PATHS), or a machine with more memory"
+        )
 
 
 class StorageError(ShelfwiseError):

@@ -33,10 +33,37 @@ class MovementsRecorded(Event):
 
 
 @dataclass(frozen=True)
+class MovementsCorrected(Event):
+    """Booked movements were corrected, or a correction was taken back: the same are out of date."""
+
+    name: ClassVar[str] = "movements_corrected"
+    correction_id: int
+    action: str
+
+
+@dataclass(frozen=True)
 class ImportFinished(Event):
     """Files were imported."""
 
     name: ClassVar[str] = "import_finished"
+    import_id: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImportUndone(Event):
+    """An import was taken back: what it brought is out of the store."""
+
+    name: ClassVar[str] = "import_undone"
+    import_id: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImportRedone(Event):
+    """An undone import was put back."""
+
+    name: ClassVar[str] = "import_redone"
     import_id: int
     files: tuple[str, ...]
 
@@ -80,7 +107,10 @@ EVENTS: Final[dict[str, type[Event]]] = {
     event.name: event
     for event in (
         MovementsRecorded,
+        MovementsCorrected,
         ImportFinished,
+        ImportUndone,
+        ImportRedone,
         PlanPublished,
         RecommendationDecided,
         PurchaseOrderChanged,

@@ -12,7 +12,7 @@ from shelfwise.domain.frames import PRODUCTS, SUPPLIERS
 from shelfwise.inventory.lead_time_demand import measured_lead_times
 from shelfwise.inventory.order_calendar import parse_weekdays
 from shelfwise.services.names import product_code, supplier_code
-from shelfwise.storage import catalogue, purchasing, stock
+from shelfwise.storage import catalogue, purchasing, stock, successors
 
 
 def products(app: App) -> pl.DataFrame:
@@ -68,8 +68,21 @@ def edit_supplier(app: App, wanted: str, changes: Mapping[str, Any], *, create: 
 
 
 def edit_product(app: App, wanted: str, changes: Mapping[str, Any]) -> str:
-    """Change what is known of a product (columns of PRODUCTS); return its code. A supplier not known yet is made."""
+    """Change what is known of a product (columns of PRODUCTS); return its code. A supplier not known yet is made.
+
+    ``replaces`` names a product by code or name; empty, the product replaces none.
+
+    Raises
+    ------
+    DataError
+        Products would replace one another in a circle.
+    """
     with app.database.write() as connection:
-        code = product_code(catalogue.products(connection), wanted)
+        table = catalogue.products(connection)
+        code = product_code(table, wanted)
+        if "replaces" in changes:
+            old = str(changes["replaces"])
+            successors.forget_predecessor(connection, code)
+            changes = {**changes, "replaces": product_code(table, old) if old else None}
         catalogue.upsert_products(connection, PRODUCTS.check(pl.DataFrame([{"product": code, **changes}])))
     return code

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from shelfwise.app import App
+from shelfwise.domain import words
 from shelfwise.domain.errors import ConflictError, NotFound, ParameterError
 from shelfwise.domain.events import PurchaseOrderChanged, RecommendationDecided
 from shelfwise.services.names import not_found
@@ -86,6 +88,32 @@ def edit(app: App, plan: Plan, quantities: Mapping[str, float], reason: str | No
         for row, units in rows:
             _decide(app, connection, _number(row), "edit", quantity=units, reason=reason)
     return len(rows)
+
+
+def odd_quantities(plan: Plan, quantities: Mapping[str, float]) -> list[str]:
+    """Say which quantities by line the supplier's packs and minimum do not allow: they are kept as asked, not rounded.
+
+    Nothing is said of lines whose pack and minimum are not known, and of orders of nothing.
+    """
+    said = []
+    for name, units in quantities.items():
+        row = one_line(plan, name)
+        pack, minimum = row["pack_size"] or 1.0, row["minimum_order_quantity"] or 0.0
+        if units <= 0:
+            continue
+        below = math.floor(units / pack + 1e-9) * pack
+        parts = []
+        if pack != 1 and units - below > 1e-9 * pack:
+            near = " or ".join(words.units(whole) for whole in (below, below + pack) if whole > 0)
+            parts.append(f"no whole number of packs of {words.units(pack)} ({near} would be)")
+        if units < minimum - 1e-9:
+            parts.append(f"below the smallest order of {words.units(minimum)}")
+        if parts:
+            said.append(
+                f"{row['unique_id']}: {words.units(units)} is {' and '.join(parts)}; it is kept as asked, "
+                "so make sure that the supplier takes it"
+            )
+    return said
 
 
 def reject(app: App, plan: Plan, names: Sequence[str], reason: str | None) -> int:

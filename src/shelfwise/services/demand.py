@@ -9,7 +9,8 @@ What stands in the panel
   found cut short does not count either. A discontinued product's series ends with it.
 * **Closed days are missing, not zero**: the closed weekdays of the settings, closures in the calendar, weekdays on
   which a warehouse all but never sells, and single days on which a busy one sold nothing at all.
-* **Censored days are marked, not filled**: days that ended without stock where stock is known, and runs of zeros that
+* **Censored days are marked, not filled**: days that ended without stock where stock is known (of components, after
+  what bundles took; of bundles, without one of their components), and runs of zeros that
   the product's own rate makes implausible where it is not.
 * A series is **live**, and planned, if the product sold in the last ``live_days`` days (182 by default) of the data or
   was launched in them, and is not discontinued.
@@ -36,10 +37,13 @@ from shelfwise.domain.covariates import Covariate
 from shelfwise.domain.errors import DataError
 from shelfwise.domain.panel import DEFAULT_LEVELS, Panel
 from shelfwise.ingest.availability import infer
+from shelfwise.inventory.bundles import leaves
+from shelfwise.services.bundle_stock import with_bundle_stock
 from shelfwise.services.inheriting import HISTORY, inheritance, stock_inherited, with_inherited
 from shelfwise.services.names import product_code
 from shelfwise.services.prices import price_days
-from shelfwise.storage import catalogue, imports, overrides, sales, stock
+from shelfwise.storage import bundles, catalogue, imports, overrides, sales, stock
+from shelfwise.storage import lines as lines_of
 
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -147,7 +151,13 @@ def load(app: App, *, days_ahead: int = DAYS_AHEAD) -> Demand:
         events = catalogue.calendar_events(connection)
         prices = catalogue.prices(connection)
         stocked = stock.stock_levels(connection).select("product", "warehouse")
-        on_hand = stock.daily_on_hand(connection)
+        recipes = leaves(bundles.bundles(connection))
+        bundled = [recipes[name].unique().sort().to_list() for name in ("bundle", "component")]
+        on_hand = with_bundle_stock(
+            stock.daily_on_hand(connection), recipes,
+            sold=lines_of.movements_of(connection, bundled[0], ["sale", "return"]),
+            counts=lines_of.movements_of(connection, bundled[1], ["count"]),
+        )  # fmt: skip
         cut_short = _cut_short(imports.all_imports(connection))
         likes = overrides.standing_overrides(connection, date.min, HISTORY)
     if span is None:

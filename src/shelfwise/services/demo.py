@@ -9,35 +9,36 @@ from pathlib import Path
 
 from shelfwise.app import App, open_app
 from shelfwise.demo import DEMO_NOTICE, make_shop
+from shelfwise.domain.addresses import Address
 from shelfwise.domain.errors import StorageError
 from shelfwise.services import importing
-from shelfwise.storage import imports, sales
+from shelfwise.storage import catalogue, imports, sales
 
 PROFILE = "demo"
 
 
-def open_demo(path: Path, *, seed: int = 0, today: date | None = None, folder: Path | None = None) -> App:
-    """Open the made-up shop in the database ``path``, as of ``today`` (None: the real day).
+def open_demo(database: str | Path, *, seed: int = 0, today: date | None = None, folder: Path | None = None) -> App:
+    """Open the made-up shop in a database, as of ``today`` (None: the real day).
 
     A demo of that day and seed is opened as it stands, decisions and all; one of another day is made anew.
 
     Raises
     ------
     StorageError
-        The file holds something that is not the demo; it is left as it was.
+        The database holds something that is not the demo; it is left as it was.
     """
-    if path.exists():
-        app = open_app(path, folder=folder)
+    address = Address.parse(database)
+    there = address.path is None or address.path.exists()
+    app = open_app(address, folder=folder)
+    if there and not (address.path is None and _is_empty(app)):
         made = _made(app)
         if made is None:
             app.close()
-            raise StorageError(f"{path} holds a shop that is not the demo; name another file with --database")
+            raise StorageError(f"{address} holds a shop that is not the demo; name another one with --database")
         if made == _mark(app, seed, today):
             return app
-        app.close()
-        for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-            file.unlink(missing_ok=True)
-    app = open_app(path, folder=folder)
+        app.database.migrate("base")
+        app.database.migrate()
     frames = make_shop(seed=seed, today=today or app.today())
     receipt = {"notice": DEMO_NOTICE, "frames": {name: frame.height for name, frame in frames.items()}}
     importing.book(
@@ -68,6 +69,11 @@ def facts(app: App) -> Facts:
         rows = imports.all_imports(connection)[-1].receipt["frames"]
         first, last = sales.sales_span(connection) or (app.today(), app.today())
     return Facts(rows["products"], rows["warehouses"], rows["suppliers"], rows["movements"], (last - first).days + 1)
+
+
+def _is_empty(app: App) -> bool:
+    with app.database.read() as connection:
+        return not imports.all_imports(connection) and catalogue.products(connection).is_empty()
 
 
 def _mark(app: App, seed: int, today: date | None) -> str:

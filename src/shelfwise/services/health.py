@@ -1,4 +1,4 @@
-"""The health of the data: what is missing or odd, ranked by the sales it touches."""
+"""The health of the data: what is missing or odd, ranked by the orders of the last plan it touches, then by sales."""
 
 from __future__ import annotations
 
@@ -10,75 +10,72 @@ from typing import Final
 import polars as pl
 
 from shelfwise.app import App
-from shelfwise.inventory.incoming import incoming
-from shelfwise.services import demand, supply
+from shelfwise.domain import words
+from shelfwise.domain.errors import ParameterError
+from shelfwise.services import demand, product_health, sales_health, supply, supply_health
 from shelfwise.services.demand import Demand
-from shelfwise.services.supply import Supply
-from shelfwise.storage import imports, sales
+from shelfwise.services.findings import KINDS, RECENT_DAYS, Effects, Finding, ranked
+from shelfwise.storage import catalogue, imports, lines, plans, sales
 
 Progress = Callable[[str, int, int], None]
 
-RECENT_DAYS: Final = 28
-SOLD_OUT_DAYS: Final = 7
-STALE_DAYS: Final = 7
-EXAMPLES: Final = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about the data.
-
-    Parameters
-    ----------
-    severity
-        ``problem``: it bends orders and can be corrected; ``note``: worth knowing.
-    what, way_out
-        What it is, and the next command or step.
-    lines
-        How many products in warehouses it touches.
-    money
-        What those sold in the last 28 days of the data; None where prices are not known.
-    """
-
-    severity: str
-    what: str
-    way_out: str
-    lines: int
-    money: float | None
-    examples: tuple[str, ...] = ()
+LOOKED_BACK_DAYS: Final = 731
+"""Sales are looked at line by line for so many days before the end of the data: two years."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """All findings, problems first, the most costly first."""
+    """All findings, problems first, the most costly first.
+
+    Parameters
+    ----------
+    planned
+        Whether there is a plan, so that effects on orders are known.
+    """
 
     findings: tuple[Finding, ...]
+    planned: bool = False
 
     @property
     def problems(self) -> int:
         """Number of findings that should be corrected."""
         return sum(finding.severity == "problem" for finding in self.findings)
 
+    def of_kind(self, kind: str) -> tuple[Finding, ...]:
+        """Return the findings of one kind; none if it was not found.
+
+        Raises
+        ------
+        ParameterError
+            There is no such kind.
+        """
+        if kind not in KINDS:
+            raise ParameterError(f"there is no kind of finding {kind!r}; there are {', '.join(KINDS)}")
+        return tuple(finding for finding in self.findings if finding.kind == kind)
+
     def summary(self) -> str:
         """Say in one sentence how it stands."""
         if not self.findings:
             return "nothing found: the data is complete"
         notes = len(self.findings) - self.problems
-        return f"{self.problems} to correct, {notes} worth knowing"
+        unplanned = (
+            "" if self.planned else "; `shelfwise order` makes a plan, and then this says which orders they touch"
+        )
+        return f"{self.problems} to correct, {notes} worth knowing{unplanned}"
 
     def to_frame(self) -> pl.DataFrame:
         """Return one row per finding."""
         return pl.DataFrame(
             [
                 {
-                    "severity": f.severity, "what": f.what, "lines": f.lines, "sales_28_days": f.money,
-                    "examples": ", ".join(f.examples), "way_out": f.way_out,
+                    "kind": f.kind, "severity": f.severity, "what": f.what, "lines": f.lines, "orders": f.orders,
+                    "sales_28_days": f.sales, "examples": ", ".join(f.examples), "way_out": f.way_out,
                 }
                 for f in self.findings
             ],
             schema={
-                "severity": pl.String, "what": pl.String, "lines": pl.Int64, "sales_28_days": pl.Float64,
-                "examples": pl.String, "way_out": pl.String,
+                "kind": pl.String, "severity": pl.String, "what": pl.String, "lines": pl.Int64, "orders": pl.Float64,
+                "sales_28_days": pl.Float64, "examples": pl.String, "way_out": pl.String,
             },
         )  # fmt: skip
 
@@ -91,140 +88,76 @@ def check(app: App, *, progress: Progress | None = None) -> Health:
     DataError
         The store has no sales.
     """
-    if progress is not None:
-        progress("reading the data", 0, 2)
+    tell = progress or _silent
+    tell("reading the data", 0, 3)
     known, side = demand.load(app), supply.load(app)
-    live = known.live(app.settings.live_days)
     with app.database.read() as connection:
-        recent = sales.daily_demand(connection, since=known.data_until - timedelta(days=RECENT_DAYS - 1))
+        recommended = plans.recommendations(connection)
+        prices = catalogue.prices(connection)
         made = imports.all_imports(connection)
-    if progress is not None:
-        progress("looking for gaps", 1, 2)
-    sold = recent.group_by("product", "warehouse").agg(money=pl.col("revenue").sum())
-    table = (
-        live.panel.series.join(sold, on=["product", "warehouse"], how="left", maintain_order="left")
-        .join(side.stock.select("product", "warehouse", "on_hand"), on=["product", "warehouse"], how="left")
-        .join(side.lead_times.select("supplier", "mean_days", "stated_days", "deliveries"), on="supplier", how="left")
-        .with_columns(pl.col("money").fill_null(0.0))
+        counted = lines.counted(connection)
+        span = sales.sales_span(connection)
+        codes = lines.codes(connection)
+        booked = lines.sale_lines(connection, since=known.data_until - timedelta(days=LOOKED_BACK_DAYS))
+    assumed = app.settings.default_lead_time_days
+    planned = supply_health.planned_lines(known, side)
+    recent = booked.filter(
+        pl.col("occurred_at").dt.date().is_between(known.data_until - timedelta(days=RECENT_DAYS - 1), known.data_until)
     )
+    effects = Effects(_effects(known, side, recommended, sales_health.coded(recent, codes)))
+    tell("looking at products and stock", 1, 3)
     found = [
-        *_gaps(table),
-        *_silences(live, table),
-        *_orders(app, known, side),
-        *_lead_times(side),
-        *_age(app, known, made),
-        *(Finding("note", note, "", 0, None) for note in known.notes),
+        *supply_health.lacking(effects, planned, side, prices, assumed),
+        *supply_health.stock_findings(effects, known, planned, side, counted),
+        *supply_health.bundle_findings(effects, known, planned, side),
+        *supply_health.sold_out(effects, known),
+        *supply_health.late_orders(effects, known, side, assumed),
+        *supply_health.slow_suppliers(effects, planned, side),
+        *supply_health.stale_sales(known, (app.today() - known.data_until).days),
+        *product_health.code_findings(effects, known, side),
+        *product_health.successor_findings(effects, known),
     ]
-    ranked = sorted(found, key=lambda f: (f.severity != "problem", -(f.money or 0.0), -f.lines))
-    return Health(tuple(ranked))
+    tell("looking at the sales line by line", 2, 3)
+    files = {one.id: one.file_name for one in made}
+    found += sales_health.line_findings(effects, booked, codes, files, known.data_until)
+    days = booked.filter(pl.col("quantity") > 0).select("warehouse", day=pl.col("occurred_at").dt.date()).unique()
+    closures = side.events.filter((pl.col("kind") == "closure") & pl.col("scope_kind").is_in(["shop", "warehouse"]))
+    if span is not None:
+        found += sales_health.day_findings(
+            effects, known, sales_health.coded(days, codes), span[1], closures, app.calendar
+        )
+    found += [Finding("calendar", "note", note) for note in known.notes if "cut short" not in note]
+    found += _rejected(made)
+    return Health(ranked(found), planned=not recommended.is_empty())
 
 
-def _touching(severity: str, what: str, way_out: str, lines: pl.DataFrame) -> list[Finding]:
-    """Return a finding about some lines of the table; none if there are none."""
-    if lines.height == 0:
-        return []
-    some = lines.sort("money", "unique_id", descending=[True, False])["unique_id"].head(EXAMPLES)
-    noun = "line" if lines.height == 1 else "lines"
-    text = f"{lines.height:,} {noun} {what}"
-    return [Finding(severity, text, way_out, lines.height, float(lines["money"].sum()) or None, tuple(some))]
-
-
-def _gaps(table: pl.DataFrame) -> list[Finding]:
-    """Look for what a line needs and lacks."""
-    none = pl.col("supplier").is_null()
-    return [
-        *_touching(
-            "problem", "never counted: their stock is not known", "import a stock file with the columns sku, on_hand",
-            table.filter(pl.col("on_hand").is_null()),
-        ),
-        *_touching(
-            "problem", "with stock below zero in the books", "count them and import the count",
-            table.filter(pl.col("on_hand") < 0),
-        ),
-        *_touching(
-            "problem", "without a supplier", "shelfwise products edit PRODUCT --supplier NAME",
-            table.filter(none),
-        ),
-        *_touching(
-            "problem", "whose supplier has no lead time", "shelfwise suppliers edit SUPPLIER --lead-time DAYS",
-            table.filter(~none & pl.col("mean_days").is_null()),
-        ),
-        *_touching(
-            "note", "without a unit cost: orders and margins cannot be valued",
-            "shelfwise products edit PRODUCT --cost X",
-            table.filter(pl.col("unit_cost").is_null()),
-        ),
-        *_touching(
-            "note", "without a category: they have no kin to borrow seasons from",
-            "shelfwise products edit PRODUCT --category NAME",
-            table.filter(pl.col("category").is_null()),
-        ),
-    ]  # fmt: skip
-
-
-def _silences(live: Demand, table: pl.DataFrame) -> list[Finding]:
-    """Look for lines that were sold out, or seem to have been, for long or at the end."""
-    hidden = ~live.panel.available_window(RECENT_DAYS) & (live.panel.window(RECENT_DAYS) == 0)  # [N, 28]
-    days = pl.DataFrame({"unique_id": live.panel.ids, "hidden": hidden.sum(axis=1)})
-    some = table.join(days, on="unique_id", how="left").filter(pl.col("hidden") >= SOLD_OUT_DAYS)
-    return _touching(
-        "note",
-        f"sold out, or silent beyond chance, on {SOLD_OUT_DAYS} or more of the last {RECENT_DAYS} days: "
-        "those days count as unknown demand",
-        "",
-        some,
+def _effects(known: Demand, side: supply.Supply, recommended: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
+    """Return what every product in every warehouse costs in the last plan, and sold in the last 28 days."""
+    key = ["product", "warehouse"]
+    every = pl.concat([frame.select(key) for frame in (known.panel.series, side.stock, recommended)]).unique()
+    price = known.products.select("product", "price")
+    units = pl.coalesce("decided_quantity", "quantity")
+    ordered = recommended.join(price, on="product", how="left").select(
+        *key, orders=units * pl.coalesce("unit_cost", "price").fill_null(0.0)
     )
-
-
-def _orders(app: App, known: Demand, side: Supply) -> list[Finding]:
-    late = incoming(
-        side.open_orders, known.planning_day, lead_times=side.lead_times,
-        assumed_lead_time_days=app.settings.default_lead_time_days,
-    ).left_out  # fmt: skip
-    if late.height == 0:
-        return []
-    numbers = late["purchase_order"].unique(maintain_order=True)
-    return [
-        Finding(
-            "problem",
-            f"{late.height:,} purchase order lines are so late that they no longer count",
-            "shelfwise receive NUMBER, or shelfwise purchase-orders --cancel NUMBER",
-            late.height,
-            None,
-            tuple(numbers.head(EXAMPLES)),
-        )
-    ]
-
-
-def _lead_times(side: Supply) -> list[Finding]:
-    """Look for suppliers whose deliveries take much longer than they state."""
-    slow = side.lead_times.filter(
-        (pl.col("deliveries") >= 3) & (pl.col("measured_mean_days") > 1.1 * pl.col("stated_days"))
+    sold = (
+        recent.filter(pl.col("quantity") > 0).group_by(key).agg(sales=(pl.col("quantity") * pl.col("unit_price")).sum())
     )
-    return [
-        Finding(
-            "note",
-            f"{row['supplier']} states {row['stated_days']:.0f} days and took {row['measured_mean_days']:.1f} on "
-            f"average over {row['deliveries']} deliveries; plans use {row['mean_days']:.1f}",
-            "",
-            0,
-            None,
-        )
-        for row in slow.iter_rows(named=True)
-    ]
+    joined = every.join(ordered, on=key, how="left").join(sold, on=key, how="left").sort(key)
+    return joined.with_columns(pl.col("orders", "sales").fill_null(0.0))
 
 
-def _age(app: App, known: Demand, made: list[imports.Import]) -> list[Finding]:
-    found = []
-    age = (app.today() - known.data_until).days
-    if age > STALE_DAYS:
-        found.append(
-            Finding("problem", f"the sales end on {known.data_until}, {age:,} days ago", "import newer sales", 0, None)
-        )
+def _rejected(made: list[imports.Import]) -> list[Finding]:
+    """Say how many lines the last import put aside."""
     last = next((one for one in made if one.undone_at is None), None)
-    rejected = sum(t["rows"] for file in (last.receipt.get("files", []) if last else []) for t in file["rejected"])
-    if last is not None and rejected:
-        found.append(
-            Finding("note", f"{rejected:,} lines of {last.file_name} were rejected at its import", "", rejected, None)
-        )
-    return found
+    files = last.receipt.get("files", []) if last else []
+    rejected = sum(tally["rows"] for file in files for tally in file["rejected"])
+    if last is None or not rejected:
+        return []
+    was = "was" if rejected == 1 else "were"
+    said = f"{words.count(rejected, 'line')} of {last.file_name} {was} rejected at its import"
+    return [Finding("rejected-lines", "note", said, "correct them in the rejects file and import that", rejected)]
+
+
+def _silent(_step: str, _done: int, _total: int) -> None:
+    return None

@@ -7,16 +7,21 @@ from typing import Final
 import polars as pl
 
 from shelfwise.app import App
+from shelfwise.domain import words
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.events import (
     Event,
     ImportFinished,
+    ImportRedone,
+    ImportUndone,
+    MovementsCorrected,
     MovementsRecorded,
     OverrideChanged,
     PlanPublished,
     PurchaseOrderChanged,
     RecommendationDecided,
 )
+from shelfwise.services.stock_movements import SOURCE as BY_HAND
 from shelfwise.storage import outbox
 
 SCHEMA: Final = {"number": pl.Int64(), "at": pl.Datetime("us"), "event": pl.String(), "what": pl.String()}
@@ -41,9 +46,16 @@ def history(app: App, limit: int = 30) -> pl.DataFrame:
 def _told(event: Event) -> str:
     match event:
         case MovementsRecorded():
-            return f"{event.inserted:,} movements booked from {event.source}"
+            source = BY_HAND if event.source == BY_HAND else f"from {event.source}"
+            return f"{words.count(event.inserted, 'movement')} booked {source}"
+        case MovementsCorrected():
+            return f"correction {event.correction_id} {event.action}"
         case ImportFinished():
             return f"import {event.import_id} of {', '.join(event.files)}"
+        case ImportUndone():
+            return f"import {event.import_id} of {', '.join(event.files)} undone"
+        case ImportRedone():
+            return f"import {event.import_id} of {', '.join(event.files)} put back"
         case PlanPublished():
             return f"plan {event.plan_run_id} made"
         case RecommendationDecided():

@@ -1,7 +1,8 @@
 """The history of products that are too new to have one of their own.
 
 Two ways lead to one. A product that ``replaces`` another continues its sales: same level, same season, as if it had
-been there all along; that holds for chains of successors too. A product a person calls *like* another copies its sales
+been there all along; that holds for chains of successors too. A warehouse is taken over when the successor first sells
+there; where it never has, when it began anywhere. A product a person calls *like* another copies its sales
 before its own begin, times a multiplier, until a day.
 
 The multiplier fades into what the product's own sales show. With t the person's multiplier, m the other's mean units a
@@ -38,12 +39,16 @@ SELLS_STILL: Final = 28
 
 @dataclass(frozen=True)
 class Heir:
-    """A product that takes over another's days before a day (None: all of them), times a multiplier."""
+    """A product that takes over another's days before a day (None: all of them), times a multiplier.
+
+    ``sooner_or_later`` has the day by warehouse where it is another one than ``before``.
+    """
 
     product: str
     source: str
     before: dt.date | None
     times: float = 1.0
+    sooner_or_later: Mapping[str, dt.date] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,35 +85,68 @@ def inheritance(lines: pl.DataFrame, table: pl.DataFrame, likes: Sequence[Overri
         new: (old, 1.0)
         for new, old in table.filter(pl.col("replaces").is_not_null()).select("product", "replaces").iter_rows()
     }
-    told = {new: f"It replaces {old} and continues its sales." for new, (old, _) in parents.items()}
     valid = [one for one in likes if one.expires_on is None or one.expires_on > until]
     if not parents and not valid:
         return Inheritance()
-    own = dict(lines.group_by("product").agg(pl.col("day").min()).iter_rows())
+    related = {*parents, *(old for old, _ in parents.values())}
+    related |= {str(name) for one in valid for name in (one.scope, one.value["like"])}
+    first_days: dict[str, dict[str, dt.date]] = {}
+    some = lines.filter(pl.col("product").is_in(related)).group_by("product", "warehouse").agg(pl.col("day").min())
+    for code, warehouse, day in some.iter_rows():
+        first_days.setdefault(code, {})[warehouse] = day
+    own = {code: min(days.values()) for code, days in first_days.items()}
     launched = dict(table.select("product", "launched_on").iter_rows())
     begins = {
         code: min((day for day in (own.get(code), launched.get(code)) if day is not None), default=None)
         for code in {*launched, *own}
     }
+    told = {new: _continues(new, parents, own) for new in parents}
     for one in valid:
+        if launched.get(one.scope) is not None:
+            first_days.pop(str(one.scope), None)  # on sale, and not sold yet, is no reason to copy another
         new, old, times = str(one.scope), str(one.value["like"]), float(one.value["times"])
         parents[new] = (old, _faded(lines, new, old, times, begins.get(new), until))
         told[new] = _told(one, parents[new][1], begins.get(new), until)
-    heirs = [heir for new in parents for heir in _line_of(new, parents, begins)]
+    heirs = [heir for new in parents for heir in _line_of(new, parents, begins, first_days)]
     return Inheritance(tuple(heirs), told)
 
 
-def _line_of(new: str, parents: Mapping[str, tuple[str, float]], begins: Mapping[str, dt.date | None]) -> list[Heir]:
-    """Return what a product takes over, from its parent back; a circle ends where it closes."""
+def _continues(new: str, parents: Mapping[str, tuple[str, float]], own: Mapping[str, dt.date]) -> str:
+    """Say whose sales a successor continues, if there are any."""
+    old, line = parents[new][0], _ancestors(new, parents)
+    if any(code in own for code in line):
+        return f"It replaces {old} and continues its sales."
+    return f"It replaces {old}, of which no sale is known, so it inherits nothing."
+
+
+def _ancestors(new: str, parents: Mapping[str, tuple[str, float]]) -> list[str]:
+    """Return whom a product takes over from, its parent first; a circle ends where it closes."""
+    line: list[str] = []
+    code = new
+    while code in parents and parents[code][0] not in (new, *line):
+        code = parents[code][0]
+        line.append(code)
+    return line
+
+
+def _line_of(
+    new: str,
+    parents: Mapping[str, tuple[str, float]],
+    begins: Mapping[str, dt.date | None],
+    first_days: Mapping[str, Mapping[str, dt.date]],
+) -> list[Heir]:
+    """Return what a product takes over, from its parent back: each one's days until the next one began."""
     heirs: list[Heir] = []
-    seen, code, times, before = {new}, new, 1.0, begins.get(new)
-    while code in parents and parents[code][0] not in seen:
-        source, factor = parents[code]
-        times *= factor
-        heirs.append(Heir(new, source, before, times))
+    code, times, before = new, 1.0, begins.get(new)
+    there = dict(first_days.get(new, {}))
+    for source in _ancestors(new, parents):
+        times *= parents[code][1]
+        heirs.append(Heir(new, source, before, times, dict(there)))
         days = [day for day in (before, begins.get(source)) if day is not None]
-        code, before = source, min(days, default=None)
-        seen.add(source)
+        before = min(days, default=None)
+        for warehouse, day in first_days.get(source, {}).items():
+            there[warehouse] = min(day, there.get(warehouse, day))
+        code = source
     return heirs
 
 
@@ -188,6 +226,11 @@ def stock_inherited(on_hand: pl.DataFrame, heirs: Sequence[Heir]) -> pl.DataFram
 def _before(rows: pl.DataFrame, heir: Heir) -> pl.DataFrame:
     """Return the source's rows before the heir began, under the heir's name."""
     past = rows.filter(pl.col("product") == heir.source)
-    if heir.before is not None:
+    if heir.sooner_or_later:
+        places = pl.col("warehouse").replace_strict(
+            dict(heir.sooner_or_later), default=heir.before, return_dtype=pl.Date
+        )
+        past = past.filter((pl.col("day") < places).fill_null(value=True))
+    elif heir.before is not None:
         past = past.filter(pl.col("day") < heir.before)
     return past.with_columns(product=pl.lit(heir.product)).select(rows.columns)

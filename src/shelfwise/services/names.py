@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from shelfwise.domain.errors import NotFound
+from shelfwise.domain import words
+from shelfwise.domain.errors import NotFound, ParameterError
 
 MOST_SHOWN = 3
 
@@ -52,11 +53,18 @@ def not_found(kind: str, wanted: str, codes: Sequence[str], names: Sequence[str 
     near = nearest(wanted, codes, names)
     known = dict(zip(codes, names or [None] * len(codes), strict=True))
     if not near:
-        way_out = f"there are {len(codes):,}" if codes else "there are none yet"
-        return NotFound(f"there is no {kind} {wanted!r}; {way_out}")
+        return NotFound(f"there is no {kind} {wanted!r}; {_way_out(kind, codes)}")
     shown = [f"{code} ({known[code]})" if known.get(code) else code for code in near]
     are = "the nearest is" if len(shown) == 1 else "the nearest are"
     return NotFound(f"there is no {kind} {wanted!r}; {are} {', '.join(shown)}")
+
+
+def _way_out(kind: str, codes: Sequence[str]) -> str:
+    if not codes:
+        return "there are none yet"
+    if kind in ("product", "supplier"):
+        return f"`shelfwise {kind}s` lists the {len(codes):,} there are"
+    return f"there {'is' if len(codes) == 1 else 'are'} {words.listed(list(codes))}"
 
 
 def product_code(table: pl.DataFrame, wanted: str) -> str:
@@ -92,3 +100,29 @@ def supplier_code(table: pl.DataFrame, wanted: str) -> str:
     if len(same) == 1:
         return str(same[0])
     raise not_found("supplier", wanted, codes, labels)
+
+
+def warehouse_code(table: pl.DataFrame, wanted: str | None) -> str:
+    """Return the code of the warehouse a person named by code or name, whatever the case; None is the only one.
+
+    Raises
+    ------
+    NotFound
+        There is none; the message lists the nearest.
+    ParameterError
+        None was named, and there are several.
+    """
+    codes, labels = table["warehouse"].to_list(), table["name"].to_list()
+    if wanted is None:
+        if len(codes) == 1:
+            return str(codes[0])
+        if not codes:
+            raise NotFound("there is no warehouse yet; `shelfwise import FILE...` brings the shop in")
+        raise ParameterError(f"the shop has {len(codes)} warehouses; name one with --warehouse: {words.listed(codes)}")
+    if wanted in codes:
+        return wanted
+    asked = wanted.casefold().strip()
+    same = [c for c, n in zip(codes, labels, strict=True) if asked in (c.casefold(), (n or "").casefold())]
+    if len(same) == 1:
+        return str(same[0])
+    raise not_found("warehouse", wanted, codes, labels)

@@ -13,9 +13,11 @@ from shelfwise.domain.errors import ConflictError, ParameterError
 from shelfwise.domain.events import PurchaseOrderChanged
 from shelfwise.domain.frames import PURCHASE_ORDER_EXPORT
 from shelfwise.exchange import purchase_orders as export_files
+from shelfwise.services.decisions import decider
 from shelfwise.services.names import not_found
 from shelfwise.services.planning import Plan
 from shelfwise.storage import catalogue, outbox, purchasing
+from shelfwise.storage.movement_notes import Note
 from shelfwise.storage.purchasing import Received
 
 NO_SUPPLIER = "no supplier"
@@ -83,7 +85,11 @@ def cancel(app: App, number: str) -> str:
 
 
 def receive(
-    app: App, number: str, quantities: Mapping[str, float] | None = None, received_on: dt.date | None = None
+    app: App,
+    number: str,
+    quantities: Mapping[str, float] | None = None,
+    received_on: dt.date | None = None,
+    delivery: str | None = None,
 ) -> Received:
     """Book a delivery of an order that was sent.
 
@@ -93,6 +99,8 @@ def receive(
         Units by product, or by ``product@warehouse``; None receives everything that is open.
     received_on
         Day on which it came; None is now.
+    delivery
+        The delivery's own number, so that the same one is booked once.
 
     Raises
     ------
@@ -114,8 +122,10 @@ def receive(
         if received_on is not None and placed is not None and received_on < placed:
             raise ParameterError(f"{found} was placed on {placed}, so it cannot have come on {received_on}")
         delivered = None if quantities is None else _delivered(own, quantities)
-        received = purchasing.receive(connection, found, delivered, received_on=when)
-        outbox.append(connection, app.now(), PurchaseOrderChanged(found, received.status))
+        note = Note(decider(), app.now(), found if delivery is None else f"{found}, delivery {delivery}")
+        received = purchasing.receive(connection, found, delivered, received_on=when, delivery=delivery, note=note)
+        if not received.repeated:
+            outbox.append(connection, app.now(), PurchaseOrderChanged(found, received.status))
     return received
 
 

@@ -244,7 +244,9 @@ def make_plan(
     )
     with app.database.read() as connection:
         marks = {"mark": mark, "quick_mark": _quick_mark(app, connection, side)}
-    return _saved(app, plan, replace(adjusted, forecast=forecast), marks, side) if save else plan
+    if not save:
+        return _on_trial(app, plan, side)
+    return _saved(app, plan, replace(adjusted, forecast=forecast), marks, side)
 
 
 def standing(app: App, side: Supply) -> Plan | None:
@@ -525,8 +527,11 @@ def _still_answered(
             yield key, row
 
 
-def _settled(app: App, lines: pl.DataFrame, as_of: dt.date) -> dict[str, float]:
-    """Return by line the units that decisions and overrides leave no choice about; 0 for what is put away."""
+def _foreseen(app: App, lines: pl.DataFrame, as_of: dt.date) -> list[dict[str, Any]]:
+    """Return what decisions of the run before and order overrides make of proposed lines, before any is kept.
+
+    One row a line they are about: ``product, warehouse, status, decided_quantity, decision_reason, snoozed_until``.
+    """
     keys = lines.select("product", "warehouse", "quantity").iter_rows()
     proposed = {(product, warehouse): units for product, warehouse, units in keys}
     with app.database.read() as connection:
@@ -534,12 +539,38 @@ def _settled(app: App, lines: pl.DataFrame, as_of: dt.date) -> dict[str, float]:
         some = overrides.standing_overrides(connection, as_of, adjusting.ORDER)
         approved = {f"{product}@{place}": at for (product, place), at in plans.last_approvals(connection).items()}
     found = {
-        f"{product}@{warehouse}": float(row["decided_quantity"]) if row["status"] == "edited" else 0.0
-        for (product, warehouse), row in _still_answered(before, proposed, _answered(before), as_of)
+        key: {name: row[name] for name in ("status", "decision_reason", "snoozed_until", "decided_quantity")}
+        for key, row in _still_answered(before, proposed, _answered(before), as_of)
     }
-    open_lines = {f"{product}@{warehouse}": units for (product, warehouse), units in proposed.items()}
-    edited = adjusting.edits(some, {k: v for k, v in open_lines.items() if k not in found}, approved, as_of)
-    return {**{line: units for line, (_, units) in edited.items()}, **found}
+    free = {f"{key[0]}@{key[1]}": key for key in proposed if key not in found}
+    asked = adjusting.edits(some, {line: proposed[key] for line, key in free.items()}, approved, as_of)
+    for line, (one, units) in asked.items():
+        found[free[line]] = {
+            "status": "edited", "decided_quantity": units, "decision_reason": adjusting.edit_reason(one),
+            "snoozed_until": None,
+        }  # fmt: skip
+    return [{"product": key[0], "warehouse": key[1], **row} for key, row in found.items()]
+
+
+def _settled(app: App, lines: pl.DataFrame, as_of: dt.date) -> dict[str, float]:
+    """Return by line the units that decisions and overrides leave no choice about; 0 for what is put away."""
+    return {
+        f"{row['product']}@{row['warehouse']}": float(row["decided_quantity"]) if row["status"] == "edited" else 0.0
+        for row in _foreseen(app, lines, as_of)
+    }
+
+
+def _on_trial(app: App, plan: Plan, side: Supply) -> Plan:
+    """Return a plan that is not kept as it would stand if it were: with decisions carried over and order overrides."""
+    schema = {
+        "product": pl.String(), "warehouse": pl.String(), "status": pl.String(), "decided_quantity": pl.Float64(),
+        "decision_reason": pl.String(), "snoozed_until": pl.Date(),
+    }  # fmt: skip
+    foreseen = pl.DataFrame(_foreseen(app, plan.lines, plan.as_of), schema=schema)
+    foreseen = foreseen.with_columns(recommendation=pl.lit(None, dtype=pl.Int64))
+    bare = plan.lines.drop("recommendation", "status", "decision_reason", "snoozed_until")
+    lines = _decided(bare, foreseen).with_columns(pl.col("status").fill_null("proposed")).select(plan.lines.columns)
+    return _assembled(replace(plan, lines=lines), side)
 
 
 def _apply_order_overrides(connection: Any, run_id: int, as_of: dt.date, now: dt.datetime) -> None:

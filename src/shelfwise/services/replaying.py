@@ -15,12 +15,13 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from shelfwise.app import App
+from shelfwise.domain import words
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.tables import to_polars
 from shelfwise.forecasting.catalog import estimator
-from shelfwise.inventory.cost_table import Tuning
+from shelfwise.inventory.order_inputs import Tuning
 from shelfwise.inventory.proposal import ProposalRules
 from shelfwise.inventory.replay import OrderRule, ReplayTerms, Round, Situation, Stock, checked_orders, replay_ledger
 from shelfwise.inventory.replay_rules import RULES, WINDOW, Optimised, ServiceLevelRule, normal_base_stock
@@ -183,6 +184,7 @@ def world(
     """
     if rounds < 1:
         raise ParameterError(f"rounds must be at least 1, got {rounds}")
+    _refuse_unknown(items, panel.ids)
     notes: list[str] = []
     longest = _longest_lead(items, terms.get("lead_time_periods", 2))
     length = rounds * review_periods + longest
@@ -201,6 +203,7 @@ def world(
         )
         panel = panel.select(members)
     panel = panel.until(end)
+    _refuse_negative(panel)
     own = _terms(panel, items, review_periods, terms)
     horizon = int(own.protection_periods.max()) + BEYOND_PROTECTION if horizon is None else horizon
     if horizon < own.protection_periods.max():
@@ -225,6 +228,35 @@ def world(
     return ReplayWorld(panel, made, np.nan_to_num(values), known, stock, own, first, tuple(notes))
 
 
+def _refuse_unknown(items: Any, ids: pl.Series) -> None:
+    """Raise where items name a series that the history lacks: a misspelt one would keep the terms of all."""
+    if items is None:
+        return
+    frame = to_polars(items, "items")
+    if "unique_id" not in frame.columns:
+        raise DataError("items has no column unique_id; give one row for each series")
+    given = frame.select(pl.col("unique_id").cast(pl.String))
+    lost = given.join(pl.DataFrame({"unique_id": ids}), on="unique_id", how="anti", maintain_order="left")["unique_id"]
+    if len(lost):
+        more = f" (and {len(lost) - 1:,} more)" if len(lost) > 1 else ""
+        raise DataError(
+            f"items has unique_id {lost[0]!r}{more}, which the history lacks; correct it or leave the row out"
+        )
+
+
+def _refuse_negative(panel: Panel) -> None:
+    """Raise where a series has sold less than nothing: no stock can be walked down by that."""
+    values = np.asarray(panel.window(int(panel.lengths.max(initial=1))), dtype=np.float64)
+    rows, columns = np.nonzero(values < 0)
+    if len(rows):
+        moment = panel.freq.moments(int(panel.ends.max()) - values.shape[1] + columns[:1])[0]
+        raise DataError(
+            f"series {panel.ids[int(rows[0])]!r} has a demand of {values[rows[0], columns[0]]:g} at "
+            f"{str(moment)[:10]}, and {words.count(len(rows), 'period')} in all below zero; book returns apart from "
+            "sales, or set them to zero"
+        )
+
+
 def _longest_lead(items: Any, everywhere: ArrayLike) -> int:
     longest_of_all = float(np.max(np.asarray(everywhere, dtype=np.float64), initial=0.0))
     if not np.isfinite(longest_of_all):
@@ -242,10 +274,7 @@ def _terms(panel: Panel, items: Any, review_periods: int, given: Mapping[str, Ar
     """Return the terms of each series: its own where the frame has them, else what was given for all."""
     numbers = dict(given)
     if items is not None:
-        frame = to_polars(items, "items")
-        if "unique_id" not in frame.columns:
-            raise DataError("items has no column unique_id; give one row for each series")
-        frame = frame.with_columns(pl.col("unique_id").cast(pl.String))
+        frame = to_polars(items, "items").with_columns(pl.col("unique_id").cast(pl.String))
         if frame["unique_id"].is_duplicated().any():
             raise DataError("items has a unique_id twice; give one row for each series")
         own = pl.DataFrame({"unique_id": panel.ids}).join(frame, on="unique_id", how="left", maintain_order="left")

@@ -23,6 +23,7 @@ from shelfwise.domain import words
 from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast
 from shelfwise.forecasting.catalog import MODELS
+from shelfwise.inventory.bundles import without_bundles
 from shelfwise.inventory.incoming import incoming
 from shelfwise.inventory.lead_time_demand import ASSUMED_VARIATION, LeadTime
 from shelfwise.inventory.order_calendar import OrderCalendar
@@ -131,9 +132,7 @@ def assess(
             "a longer horizon setting forecasts more"
         )
     live = known.live(app.settings.live_days)
-    # what sells in bundles alone has no past of its own, and a bundle no line
-    forecast = forecast.select(forecast.ids.is_in(live.panel.ids.implode()).to_numpy())
-    items = _items(live, side, plan)
+    items = _items(live.panel.series, live, side, plan)
     lead_time = _lead_time(items, plan.rules)
     learnt = Learnt(StockoutCorrector(window, "not asked for"))
     if correct:
@@ -143,7 +142,9 @@ def assess(
             learnt = learn(app, live.panel, lead_time, review, window, _model(plan, app))
         except ModelError as error:
             learnt = Learnt(StockoutCorrector(window, str(error)))
-    table, by_day = _table(app, forecast, items, lead_time, live, side, plan, window, learnt)
+    # a bundle has no line, and what sells in bundles alone has one
+    stocked = _items(without_bundles(live.panel.series, side.bundles, known.products), live, side, plan)
+    table, by_day = _table(app, forecast, stocked, _lead_time(stocked, plan.rules), live, side, plan, window, learnt)
     if wanted is not None:
         keep = table["product"].is_in(wanted).to_numpy()
         table, by_day = table.filter(pl.Series(keep)), by_day[keep]
@@ -171,9 +172,9 @@ def _model(plan: Plan, app: App) -> str:
     return name if name in MODELS else app.settings.model
 
 
-def _items(live: Demand, side: Supply, plan: Plan) -> pl.DataFrame:
-    items = supply.planning_items(live.panel.series, side, live.planning_day, plan.rules)
-    return items.join(live.panel.series.select("unique_id", "name"), on="unique_id", how="left", maintain_order="left")
+def _items(series: pl.DataFrame, live: Demand, side: Supply, plan: Plan) -> pl.DataFrame:
+    items = supply.planning_items(series, side, live.planning_day, plan.rules)
+    return items.join(series.select("unique_id", "name"), on="unique_id", how="left", maintain_order="left")
 
 
 def _lead_time(items: pl.DataFrame, rules: ProposalRules) -> LeadTime:
@@ -204,14 +205,12 @@ def _table(
     order = np.array([at[name] for name in forecast.ids.to_list()], dtype=np.int64)
     items = items[order]
     lead_time = LeadTime(lead_time.mean[order], np.asarray(lead_time.sd_periods, dtype=np.float64)[order])
-    panel = live.panel.select(order)
+    history, ran_out, has_past = _pasts(live, forecast.ids.to_list())
     days = [plan.as_of + dt.timedelta(days=day) for day in range(forecast.horizon + 1)]
     coming = incoming(
         side.open_orders, plan.as_of, lead_times=side.lead_times, assumed_lead_time_days=plan.rules.lead_time_days
     )
     inbound = coming.by_period(items["product"].to_list(), items["warehouse"].to_list(), days, forecast.horizon)
-    length = min(int(panel.ends.max() - panel.starts.min()), 4 * MEMORY)
-    history, ran_out = demand_grid(panel, length), ran_out_grid(panel, length)
     cells = len(forecast) * forecast.n_paths * forecast.horizon
     parts, curves, low = [], [], 0
     for chunk in forecast.chunks(-(-cells // planning.CELLS_PER_CHUNK)):
@@ -223,6 +222,7 @@ def _table(
         risk = stockout_risk(stock, inbound[rows], chunk.paths)
         alone = stockout_risk(stock, np.zeros_like(inbound[rows]), chunk.paths)
         both = _both(history[rows], ran_out[rows], chunk, stock, inbound[rows], leads, window, learnt)
+        both = replace(both, corrected=np.where(has_past[rows], both.corrected, np.nan))
         parts.append(_rows(app, some, risk, alone, both, leads, inbound[rows], plan, side, window))
         curves.append(risk.probability)
     table, by_day = pl.concat(parts), np.concatenate(curves)
@@ -236,6 +236,22 @@ def _table(
         .to_numpy()
     )
     return table[place], by_day[place]
+
+
+def _pasts(live: Demand, ids: Sequence[str]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return demand and run-outs [N, T] of the last days by series, and whether it sold by itself [N]; nan where not.
+
+    What sells in bundles alone has no past that stockouts could be learnt from: its risk is that of the paths.
+    """
+    at = {name: row for row, name in enumerate(live.panel.ids.to_list())}
+    place = np.array([at.get(name, -1) for name in ids], dtype=np.int64)
+    has_past = place >= 0
+    panel = live.panel.select(place[has_past])
+    length = min(int(panel.ends.max() - panel.starts.min()), 4 * MEMORY) if has_past.any() else 1
+    grids = np.full((2, len(ids), length), np.nan)
+    if has_past.any():
+        grids[0, has_past], grids[1, has_past] = demand_grid(panel, length), ran_out_grid(panel, length)
+    return grids[0], grids[1], has_past
 
 
 def _both(

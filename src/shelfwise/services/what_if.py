@@ -38,7 +38,7 @@ from shelfwise.inventory.what_if import (
     told,
     totals,
 )
-from shelfwise.services import budgeting, planning, predictions, supply
+from shelfwise.services import budgeting, plan_lifts, planning, supply
 from shelfwise.services.planning import CELLS_PER_CHUNK, Plan
 from shelfwise.services.supply import Supply
 from shelfwise.services.what_if_questions import Question, elasticity_of, in_words, lift_of, resolved
@@ -292,7 +292,7 @@ class _World:
         if any(one.factor is None for one in question.promotions) or any(
             one.demand is None and question.elasticity is None for one in question.prices
         ):
-            known = predictions.lifts(app)
+            known = plan_lifts.lifts(app, self.plan)
         for promotion in question.promotions:
             rows = np.flatnonzero(concerned(promotion.scope, lines))
             first = max((promotion.first - self.plan.as_of).days, 0)
