@@ -200,6 +200,46 @@ def flat_panel(unlucky=()):
     return Panel.from_wide(values, start="2026-01-01", series={"unique_id": [f"p{i}" for i in range(30)]})
 
 
+@dataclass(frozen=True)
+class GoesAstray(SeasonalNaive):
+    """Seasonal naive whose final fit, on the whole past, expects only so much of what it should."""
+
+    share: float = 0.2
+
+    def fit(self, panel):
+        whole = panel.lengths.max() == WHOLE
+        return _Astray(SeasonalNaive().fit(panel), self.share if whole else 1.0)
+
+
+@dataclass(frozen=True)
+class _Astray:
+    inner: object
+    share: float
+    name: str = "seasonal_naive"
+    version: str = "1"
+
+    def predict(self, panel, horizon, *, n_paths=200, seed=0):
+        made = self.inner.predict(panel, horizon, n_paths=n_paths, seed=seed)
+        return replace(made, marginals=None, drawn=(made.paths * self.share).astype(np.float32))
+
+
+WHOLE = 90
+
+
+@pytest.mark.parametrize("share", [0.2, 3.0])
+def test_a_member_whose_final_fit_went_astray_is_left_out_and_told(share):
+    panel = flat_panel()
+    told = Ensemble(members=(BaseLevel(), GoesAstray(share=share))).fit(panel).predict(panel, AHEAD)
+    assert any(n.startswith("member seasonal_naive is left out: it expects") for n in told.provenance.notes)
+    alone = Ensemble(members=(BaseLevel(),)).fit(panel).predict(panel, AHEAD)
+    np.testing.assert_allclose(told.mean(), alone.mean())
+
+
+def test_a_member_that_differs_as_models_do_stays():
+    told = Ensemble(members=(BaseLevel(), GoesAstray(share=0.6))).fit(flat_panel())
+    assert not any("is left out" in note for note in told.notes)
+
+
 @pytest.mark.parametrize(
     ("at", "reason"),
     [

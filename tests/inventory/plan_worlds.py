@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shelfwise.inventory.cost_table import OrderTerms
 from shelfwise.inventory.network_plan import NetworkPlan, plan_network
+from shelfwise.inventory.order_inputs import OrderTerms
 from shelfwise.inventory.order_options import Limit
 
 

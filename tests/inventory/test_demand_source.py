@@ -29,6 +29,7 @@ def two_series(**columns: Any) -> dict[str, Any]:
         ({"period": ["x", "2", "3"] * 2}, "'x', which is no number"),
         ({"unique_id": ["a"] * 3 + [None] * 3}, "no unique_id in row 3"),
         ({"mean": [1e15] * 6}, "beyond 1e\\+12"),
+        ({"q0.1": [1, 1, 1, 1, 5, 1], "q0.9": [3] * 6}, "'b' in its period 2 has q0.1 5 above q0.9 3"),
     ],
 )
 def test_a_table_that_would_shift_or_spoil_demand_is_refused(change: dict[str, Any], text: str) -> None:

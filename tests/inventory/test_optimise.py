@@ -13,8 +13,8 @@ import pytest
 import shelfwise as sw
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.order_frames import LIMIT_PRICES, NEXT_UNITS, ORDERS, STOCK_POLICIES
-from shelfwise.inventory.cost_table import Tuning
 from shelfwise.inventory.optimise import OrderDecision, optimise
+from shelfwise.inventory.order_inputs import Tuning
 
 PERIODS = 8
 

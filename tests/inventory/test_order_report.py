@@ -37,3 +37,10 @@ def test_units_due_that_cannot_be_added_up_are_refused() -> None:
     item = {"unique_id": ["a"], "on_hand": [5], "lead_time_periods": [1], "price": [9.0]}
     with pytest.raises(DataError, match="inbound has 1e\\+300 units of 'a'"):
         optimise(item, PATHS, inbound={"unique_id": ["a"], "period": [1], "quantity": [1e300]})
+
+
+def test_an_order_that_comes_too_late_to_change_the_chance_says_what_it_does_change() -> None:
+    said = reason(on_hand=0)
+    assert "the order takes the units lost from 20.3 to " in said
+    assert "and the chance of running out stays 100%" in said
+    assert "the order takes the chance of running out from" in reason(on_hand=15)

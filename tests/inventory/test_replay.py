@@ -110,6 +110,13 @@ def test_every_order_line_costs_its_order_cost() -> None:
     assert ledger.ordering[0] == 14.0
 
 
+def test_the_costs_of_the_periods_add_up_to_the_cost() -> None:
+    demand = np.random.default_rng(0).poisson(3.0, (4, 8)).astype(float)
+    known = np.random.default_rng(1).random((4, 8)) < 0.8
+    ledger = run(demand, lambda now: np.full(4, 2.0), count=5, on_hand=4.0, known=known, order_cost=[1, 2, 3, 4.0])
+    assert_allclose(ledger.period_cost.sum(axis=1), ledger.cost)
+
+
 def test_answers_that_are_no_orders_are_refused() -> None:
     demand = np.ones((2, 2))
     with pytest.raises(ParameterError, match=r"one quantity for each of 2 series, got \(1,\)"):
@@ -131,3 +138,15 @@ def test_terms_that_make_no_sense_are_refused() -> None:
         ReplayTerms.of(1, holding_cost=float("nan"))
     with pytest.raises(ParameterError, match="on_hand must be finite and zero or more units"):
         Stock(np.array([-1.0]), np.zeros((1, 1)))
+
+
+def test_text_is_no_order() -> None:
+    demand = np.ones((2, 2))
+    with pytest.raises(ParameterError, match="as numbers, one for each series, got str 'a'"):
+        run(demand, lambda now: "a", count=1, lead_time_periods=1)
+    with pytest.raises(ParameterError, match=r"as numbers, one for each series, got list"):
+        run(demand, lambda now: [1.0, "many"], count=1, lead_time_periods=1)
+    with pytest.raises(ParameterError, match=r"as numbers, one for each series, got list .*'5', '6'"):
+        run(demand, lambda now: ["5", "6"], count=1, lead_time_periods=1)
+    with pytest.raises(ParameterError, match=r"one quantity for each of 2 series, got \(\)"):
+        run(demand, lambda now: None, count=1, lead_time_periods=1)

@@ -10,8 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from shelfwise.domain.errors import DataError, ParameterError
-from shelfwise.inventory.cost_table import Tuning
 from shelfwise.inventory.optimise import OrderDecision, optimise
+from shelfwise.inventory.order_inputs import Tuning
 from shelfwise.inventory.what_if import Edits, LeadTimeChange, PriceChange, concerned
 
 PERIODS = 10
@@ -118,6 +118,27 @@ def test_the_rule_for_later_orders_is_that_of_the_decision() -> None:
     assert total(served, "spend_later")[0] > 0
 
 
+def test_a_closed_supplier_is_ordered_from_when_it_opens_and_brings_nothing_before(base: OrderDecision) -> None:
+    answer = base.what_if(closed={"S1": 3})
+    tea, mugs = answer.lines[:2], answer.lines[2:]
+    assert tea["quantity"].sum() > tea["base_quantity"].sum()
+    assert (tea["lost_units"] > tea["base_lost_units"]).all()
+    for name in ("quantity", "lost_units", "spend_later"):
+        assert mugs[name].to_list() == mugs[f"base_{name}"].to_list()
+    nothing = base.what_if(closed={"S1": 0})
+    assert (nothing.totals["difference"] == 0).all()
+
+
+def test_what_is_due_from_a_closed_supplier_comes_when_it_opens() -> None:
+    paths, items = np.full((1, 4, 8), 2.0), {"unique_id": ["a"], "on_hand": [2], "lead_time_periods": [2]}
+    items |= {"price": [5.0], "supplier": ["S1"]}
+    one = optimise(items, paths, inbound={"unique_id": ["a"], "period": [2], "quantity": [20.0]})
+    answer = one.what_if(closed=3)
+    assert answer.lines["base_lost_units"].to_list() == [0.0]
+    assert answer.lines["lost_units"].to_list() == [4.0]  # of periods 2 and 3: the 20 come in period 4
+    assert answer.decision.due[0, :4].tolist() == [0.0, 0.0, 0.0, 20.0]
+
+
 def test_what_cannot_be_asked_is_refused_in_words(base: OrderDecision) -> None:
     with pytest.raises(ParameterError, match="no line is about 'Tee'; name a product"):
         base.what_if(demand={"Tee": 1.1})
@@ -131,6 +152,12 @@ def test_what_cannot_be_asked_is_refused_in_words(base: OrderDecision) -> None:
         base.what_if(promotion=[("a", 1.5, 4, 2)])
     with pytest.raises(DataError, match="longer than the horizon of 10; forecast at least 13 periods"):
         base.what_if(lead_time=9)
+    with pytest.raises(ParameterError, match=r"closed for whole periods from now on, got 1.5 for S1"):
+        base.what_if(closed={"S1": 1.5})
+    with pytest.raises(ParameterError, match="no line is about 'supplier:S9'"):
+        base.what_if(closed={"S9": 1})
+    with pytest.raises(DataError, match="horizon"):
+        base.what_if(closed=9)
     with pytest.raises(ParameterError, match="elasticity must be zero or less"):
         PriceChange.with_elasticity("a", 0.9, 1.5)
     unpriced = decided(price=[None] * 4, shortage_cost=[1.0] * 4)

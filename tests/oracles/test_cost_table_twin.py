@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from shelfwise.inventory.cost_table import LONGEST_HELD, ArrayDemand, OrderTerms, Tuning, cost_table
+from shelfwise.inventory.cost_table import cost_table
+from shelfwise.inventory.follow_on_rule import LONGEST_HELD
+from shelfwise.inventory.order_inputs import ArrayDemand, OrderTerms, Tuning
 
 EPS = 1e-3
 

@@ -33,7 +33,16 @@ from shelfwise.forecasting.models.base_level import BaseLevel, BaseLevelPredicto
 from shelfwise.forecasting.models.naive import SeasonalNaive
 from shelfwise.forecasting.models.theta import Theta
 from shelfwise.forecasting.models.trees import Trees, TreesPredictor
-from shelfwise.forecasting.rehearsal import Rehearsal, fit_ahead, fit_all, moments_of, reason_of, rehearse, unsound
+from shelfwise.forecasting.rehearsal import (
+    Rehearsal,
+    astray,
+    fit_ahead,
+    fit_all,
+    moments_of,
+    reason_of,
+    rehearse,
+    unsound,
+)
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
@@ -112,6 +121,8 @@ class Ensemble:
             failures |= rehearsal.failures
             notes += [note for told in rehearsal.twins.values() for note in told]
         fitted = self._fit(panel, plan, failures, {} if ahead is None else ahead.result())
+        failures |= astray(fitted, panel)
+        fitted = {name: predictor for name, predictor in fitted.items() if name not in failures}
         notes += [f"member {name} is left out: {reason}" for name, reason in failures.items()]
         return EnsemblePredictor(panel.freq, panel.is_count, fitted, plan, tuple(dict.fromkeys(notes)))
 

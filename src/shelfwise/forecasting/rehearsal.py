@@ -38,6 +38,9 @@ REHEARSED: Final = 0.4  # of the longest history, at most, lies after the early 
 LEAST: Final = 8  # periods of history for an early fit
 EXPLODED: Final = 20.0  # times the largest value of a series' past: no demand, but a fault of the model
 FEW: Final = 0.01  # of the rows that may explode before the member is left out for all
+ASTRAY: Final = 2.5  # times what the base model expects of many series together, or that part of it
+MANY: Final = 20  # series whose total one of them alone cannot turn
+LOOKED_AT: Final = 300  # series, chosen by a hash of their ids, that a final fit is looked at on
 TREE_ROWS: Final = 100_000  # that trees are trained on for a rehearsal: four times as many gain next to nothing
 PATHS: Final = 200  # that a member's moments are read off where it draws its own
 PATH_SEED: Final = 0  # moments are the member's, not the draw's
@@ -204,6 +207,37 @@ def fit_all(
         except Exception as error:  # whatever a library raises: the others answer without it
             failures[member.name] = reason_of(error)
     return [(member, fitted[member.name]) for member in members if member.name in fitted]
+
+
+def astray(fitted: Mapping[str, Predictor], panel: Panel) -> dict[str, str]:
+    """Return the members whose final fit expects a total far from the base model's, with the reason.
+
+    What was rehearsed is a lighter fit on an earlier past, so nothing else would notice a final fit that went wrong,
+    and a global model that does takes every series with it. Models of demand differ by tens of percent over many
+    series, never by a factor of `ASTRAY`.
+    """
+    reference = next((member for member in fitted.values() if isinstance(member, BaseLevelPredictor)), None)
+    if reference is None or panel.n_series < MANY:
+        return {}
+    some = sample_of(panel, LOOKED_AT)
+    horizon = reference_horizon(panel)
+    expected = float(moments_of(reference, some, horizon)[0].sum())
+    found: dict[str, str] = {}
+    for name, member in fitted.items():
+        if member is reference or some.n_series < MANY or not expected > 0:
+            continue
+        try:
+            total = float(moments_of(member, some, horizon)[0].sum())
+        except MemoryError:
+            raise
+        except Exception:  # noqa: S112  (what fails when it is asked is told and left out there)
+            continue
+        if np.isfinite(total) and not expected / ASTRAY <= total <= expected * ASTRAY:
+            found[name] = (
+                f"it expects {total:.3g} units of {some.n_series:,} series, where {reference.name} "
+                f"expects {expected:.3g}"
+            )
+    return found
 
 
 def _lighter(member: Estimator) -> Estimator:

@@ -20,7 +20,7 @@ from shelfwise.domain.long_tables import commonest_step
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.paths import Dependence
 from shelfwise.domain.tables import moment_column, need_columns, number_column, to_polars
-from shelfwise.inventory.cost_table import MOST_UNITS, ArrayDemand, Demand
+from shelfwise.inventory.order_inputs import MOST_UNITS, ArrayDemand, Demand
 
 Integers = NDArray[np.int64]
 
@@ -136,7 +136,7 @@ def _of_table(frame: pl.DataFrame, n_paths: int, seed: int) -> DemandSource:
     mean = _grid(frame, "mean", horizon)
     low, high = ("q0.1" in frame.columns), ("q0.9" in frame.columns)
     if low and high:
-        spread = (_grid(frame, "q0.9", horizon) - _grid(frame, "q0.1", horizon)) / (2 * _NORMAL_90)
+        spread = _between(frame, ids, horizon) / (2 * _NORMAL_90)
         variance = np.maximum(spread**2, mean)
         how = "its mean and its 10th and 90th percentile"
     else:
@@ -162,6 +162,19 @@ def _of_table(frame: pl.DataFrame, n_paths: int, seed: int) -> DemandSource:
         dependence=Dependence(level=ASSUMED_LEVEL),
     )
     return DemandSource(ForecastDemand(forecast), ids, table, freq, (note,))
+
+
+def _between(frame: pl.DataFrame, ids: pl.Series, horizon: int) -> NDArray[np.float64]:
+    """Return the 90th less the 10th percentile [N, H] of a sorted table, or say where they cross."""
+    lower, upper = _grid(frame, "q0.1", horizon), _grid(frame, "q0.9", horizon)
+    rows, periods = np.nonzero(lower > upper)
+    if len(rows):
+        at = rows[0], periods[0]
+        raise DataError(
+            f"demand of {ids[int(rows[0])]!r} in its period {periods[0] + 1} has q0.1 {lower[at]:g} above q0.9 "
+            f"{upper[at]:g}; a 10th percentile is at most the 90th: are the columns swapped?"
+        )
+    return upper - lower
 
 
 def _whole_periods(frame: pl.DataFrame) -> pl.Series:

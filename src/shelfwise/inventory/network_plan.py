@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shelfwise.domain.errors import ModelError, ParameterError
-from shelfwise.inventory.cost_table import LONGEST_HELD, UNMET, OrderTerms
+from shelfwise.inventory.follow_on_rule import LONGEST_HELD
 from shelfwise.inventory.lead_time_demand import checked_paths
+from shelfwise.inventory.order_inputs import UNMET, OrderTerms
 from shelfwise.inventory.order_options import Limit
 from shelfwise.inventory.plan_pricing import PlanPricer
 

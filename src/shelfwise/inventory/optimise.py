@@ -20,11 +20,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.domain.errors import DataError, ParameterError
-from shelfwise.domain.order_frames import LIMIT_PRICES, LIMITS, TRANSFERS
+from shelfwise.domain.order_frames import INBOUND, LIMIT_PRICES, LIMITS, TRANSFERS
 from shelfwise.inventory import order_report
-from shelfwise.inventory.cost_table import ArrayDemand, Demand, ItemSummary, Tuning, cost_table
+from shelfwise.inventory.cost_table import ItemSummary, cost_table
 from shelfwise.inventory.demand_source import DemandSource, demand_source
 from shelfwise.inventory.joint_order import Choice, Mode, choose
+from shelfwise.inventory.order_inputs import ArrayDemand, Demand, Tuning
 from shelfwise.inventory.order_limits import order_limits
 from shelfwise.inventory.order_options import Limit, OrderOptions
 from shelfwise.inventory.order_terms import ItemTerms, arrivals, checked_frame, item_terms
@@ -179,6 +180,7 @@ class OrderDecision:
         service_level: float | None = None,
         promotion: Sequence[tuple[str, float, int, int]] = (),
         price: Mapping[str, tuple[float, float]] | None = None,
+        closed: float | Mapping[str, float] | None = None,
         gap: float = 1e-3,
         time_limit: float = 60.0,
     ) -> WhatIf:
@@ -202,6 +204,9 @@ class OrderDecision:
         price
             By scope the factor on the price and the factor on demand that it brings; `PriceChange.with_elasticity`
             gives the latter.
+        closed
+            Periods from now on in which a supplier takes no orders and delivers nothing, by supplier, or of all: the
+            order is placed when it opens, and what it should bring before comes then.
         gap, time_limit
             Of the new decision.
 
@@ -220,19 +225,23 @@ class OrderDecision:
         """
         edits = Edits.of(
             demand=demand, lead_time=lead_time, budget=budget, service_level=service_level, promotion=promotion,
-            price=price,
+            price=price, closed=closed,
         )  # fmt: skip
         table = self._scopes()
         factors = edits.demand_factors(table, self.demand.horizon)
         source = replace(self.source, demand=EditedDemand(self.demand, factors)) if (factors != 1).any() else None
         limits = LIMITS.empty() if self.limits is None else checked_frame(self.limits, LIMITS)
         asked = edits.limits(limits, self.spend)
+        inbound = self.inbound
+        if inbound is not None and edits.closed:
+            inbound = edits.inbound(checked_frame(inbound, INBOUND), self.terms.frame)
         again = optimise(
-            edits.items(self.terms.frame), source or self.source, self.inbound, asked if asked.height else None,
+            edits.items(self.terms.frame), source or self.source, inbound, asked if asked.height else None,
             self.lanes, gap, time_limit, seed=self.seed, tuning=self.tuning,
         )  # fmt: skip
         prices = self._prices()
-        base, changed = self._told(prices), again._told(prices * edits.price_factors(table))
+        waits = edits.waits(self.terms.frame)
+        base, changed = self._told(prices), again._told(prices * edits.price_factors(table), waits)
         return WhatIf(
             compared({**totals(base), "cost": self.cost}, {**totals(changed), "cost": again.cost}),
             side_by_side(self.ids, base, changed),
@@ -252,21 +261,29 @@ class OrderDecision:
         known = self.terms.frame["price"].cast(pl.Float64).to_numpy()
         return np.where(np.isnan(known), self.terms.terms.unit_cost + self.terms.margin, known)
 
-    def _told(self, prices: Floats) -> pl.DataFrame:
-        """Return what the orders lead to if later orders fill up to the levels that the decision counts on."""
+    def _told(self, prices: Floats, waits: Integers | None = None) -> pl.DataFrame:
+        """Return what the orders lead to if later orders fill up to the levels that the decision counts on.
+
+        Parameters
+        ----------
+        waits
+            [N] periods until the first order is placed, which are within the lead times of the decision; None: none.
+        """
         terms, n = self.terms.terms, len(self.quantity)
+        waits = np.zeros(n, dtype=np.int64) if waits is None else waits
+        lead = self.terms.lead_times
+        lead = np.maximum(lead - (waits if lead.ndim == 1 else waits[:, None]), 0)
         level = self.summary.level if self.tuning.follow_on == "base_stock" else np.full(n, -1.0)
         step = max(1, _CELLS_AT_ONCE // (self.demand.n_paths * self.demand.horizon))
         parts = []
         for low in range(0, n, step):
             some = np.arange(low, min(low + step, n))
-            at_once = np.zeros(len(some), dtype=np.int64)
             policy = OrderThenBaseStock(
-                self.quantity[some], level[some], at_once, terms.review[some], terms.pack[some], terms.moq[some]
+                self.quantity[some], level[some], waits[some], terms.review[some], terms.pack[some], terms.moq[some]
             )
             done = played_out(
                 policy, self.demand.draw(some), on_hand=terms.on_hand[some], inbound=self.due[some],
-                lead_time_periods=self.terms.lead_times[some], unmet=self.tuning.unmet,
+                lead_time_periods=lead[some], unmet=self.tuning.unmet,
             )  # fmt: skip
             parts.append(told(done, self.quantity[some], terms.unit_cost[some], prices[some]))
         return pl.concat(parts)

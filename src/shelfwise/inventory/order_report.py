@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.domain.order_frames import NEXT_UNITS, ORDERS, STOCK_POLICIES
-from shelfwise.inventory.cost_table import Demand, ItemSummary
+from shelfwise.inventory.cost_table import ItemSummary
 from shelfwise.inventory.lead_time_demand import series_slices
+from shelfwise.inventory.order_inputs import Demand
 from shelfwise.inventory.order_options import Limit, OrderOptions
 from shelfwise.inventory.order_terms import ItemTerms
 from shelfwise.inventory.stockout_risk import severity, stockout_risk
@@ -108,6 +109,7 @@ class _Lines:
         self.spend, self.cost = options.spend[chosen].tolist(), options.cost[chosen].tolist()
         self.cost_of_nothing = options.cost[nothing].tolist()
         self.stockout, self.stockout_of_nothing = options.stockout[chosen].tolist(), options.stockout[nothing].tolist()
+        self.lost, self.lost_of_nothing = options.lost_units[chosen].tolist(), options.lost_units[nothing].tolist()
         self.low, self.middle, self.high = (summary.protection_quantiles[:, k].tolist() for k in range(3))
         self.mean, self.at_arrival = summary.protection_mean.tolist(), summary.at_arrival.tolist()
         self.mean_demand = summary.mean_demand.tolist()
@@ -132,8 +134,7 @@ class _Lines:
         quantity, wanted = self.quantity[i], self.wanted[i]
         if quantity == 0 and wanted == 0:
             return f"nothing: {asked}, and {self._why_nothing(i)}"
-        chance = f"{self.stockout_of_nothing[i]:.0%} to {self.stockout[i]:.0%}"
-        head = f"{_units(quantity)}: {asked}; the order takes the chance of running out from {chance}"
+        head = f"{_units(quantity)}: {asked}; {self._effect(i)}"
         if quantity == 0:
             head = f"nothing: {asked}"
         if quantity == wanted:
@@ -141,6 +142,14 @@ class _Lines:
             return f"{head}; no more than {_units(self.largest[i])} may be ordered" if capped else head
         why = " and ".join(self.cutters[i]) or "the limits together"
         return f"{head}; {_units(wanted)} without limits, changed by the {why}"
+
+    def _effect(self, i: int) -> str:
+        """Say what the order changes: the chance of running out, or where that is sure anyway the units lost."""
+        before, after = f"{self.stockout_of_nothing[i]:.0%}", f"{self.stockout[i]:.0%}"
+        if before != after:
+            return f"the order takes the chance of running out from {before} to {after}"
+        lost = f"the order takes the units lost from {_units(self.lost_of_nothing[i])} to {_units(self.lost[i])}"
+        return f"{lost}, and the chance of running out stays {before}"
 
     def _why_nothing(self, i: int) -> str:
         if self.mean[i] <= 0:

@@ -17,8 +17,8 @@ from shelfwise.domain.errors import DataError
 from shelfwise.domain.frames import Frame
 from shelfwise.domain.order_frames import INBOUND, ITEMS
 from shelfwise.domain.tables import to_polars
-from shelfwise.inventory.cost_table import MOST_UNITS, OrderTerms
 from shelfwise.inventory.lead_time_demand import LeadTime
+from shelfwise.inventory.order_inputs import MOST_UNITS, OrderTerms
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

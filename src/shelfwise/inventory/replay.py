@@ -287,6 +287,14 @@ class Ledger:
         """[N] money in all."""
         return self.holding + self.shortage + self.ordering
 
+    @property
+    def period_cost(self) -> Floats:
+        """[N, T] money by period; over the periods it adds up to ``cost``."""
+        terms = self.terms
+        left, lost = self.left * terms.holding_cost[:, None], self.lost * terms.shortage_cost[:, None]
+        lines = (self.ordered > 0) * terms.order_cost[:, None]
+        return np.asarray((left + lost) * self.counted + lines, dtype=np.float64)
+
 
 def replay_ledger(
     rule: OrderRule, rounds: Sequence[Round], demand: Floats, known: Flags, opening: Stock, terms: ReplayTerms
@@ -355,7 +363,16 @@ def replay_ledger(
 
 def checked_orders(asked: ArrayLike, n_series: int) -> Floats:
     """Return the answer of a policy as units [N], or say what is wrong with it."""
-    orders = np.asarray(asked, dtype=np.float64)
+    try:
+        given = np.asarray(asked)
+        if given.dtype.kind in "USmM":
+            raise TypeError
+        orders = given.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"a policy must return units to order as numbers, one for each series, got {type(asked).__name__} "
+            f"{str(asked)[:60]!r}"
+        ) from None
     if orders.shape != (n_series,):
         raise ParameterError(f"a policy must return one quantity for each of {n_series} series, got {orders.shape}")
     wrong = np.flatnonzero(~(np.isfinite(orders) & (orders >= 0)))

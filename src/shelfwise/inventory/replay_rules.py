@@ -19,9 +19,9 @@ from scipy.special import ndtri
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.panel import Panel
-from shelfwise.inventory.cost_table import Tuning
 from shelfwise.inventory.lead_time_demand import demand_over
 from shelfwise.inventory.optimise import optimise
+from shelfwise.inventory.order_inputs import Tuning
 from shelfwise.inventory.replay import OrderRule, Situation
 from shelfwise.inventory.safety_stock import cycle_service_stock, stock_target
 

@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.order_frames import LIMITS
-from shelfwise.inventory.cost_table import Demand
 from shelfwise.inventory.lead_time_demand import checked_paths, series_slices
 from shelfwise.inventory.lot_sizing import orderable_quantity
+from shelfwise.inventory.order_inputs import Demand
 from shelfwise.inventory.simulation import simulate
 
 Floats = NDArray[np.float64]
@@ -138,6 +138,8 @@ class Edits:
         Money by supplier code or ``all``; a number alone is a factor on what may or would be spent.
     service_level
         Fraction of demand to be served.
+    closed
+        Periods from now on in which a supplier, or ``all``, takes no orders and delivers nothing.
 
     >>> Edits(service_level=95.0)
     Traceback (most recent call last):
@@ -150,12 +152,18 @@ class Edits:
     lead_time: tuple[LeadTimeChange, ...] = ()
     budget: Mapping[str, float] | float | None = None
     service_level: float | None = None
+    closed: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.service_level is not None and not 0 < self.service_level < 1:
             raise ParameterError(
                 f"service_level must be above 0 and below 1, got {self.service_level:g}; for example 0.95"
             )
+        for name, periods in self.closed.items():
+            if not (np.isfinite(periods) and periods >= 0 and periods == int(periods)):
+                raise ParameterError(
+                    f"a supplier is closed for whole periods from now on, got {periods:g} for {name}; like 2"
+                )
         amounts = self.budget if isinstance(self.budget, Mapping) else {"all": self.budget}
         for name, money in amounts.items():
             if money is not None and not (np.isfinite(money) and money >= 0):
@@ -171,6 +179,7 @@ class Edits:
         service_level: float | None = None,
         promotion: Sequence[tuple[str, float, int, int]] = (),
         price: Mapping[str, tuple[float, float]] | None = None,
+        closed: float | Mapping[str, float] | None = None,
     ) -> Edits:
         """Return edits as they are written in a notebook; see `OrderDecision.what_if`.
 
@@ -185,7 +194,27 @@ class Edits:
             lead_time=tuple(LeadTimeChange(scope, added) for scope, added in _by_scope(lead_time).items()),
             budget=budget,
             service_level=service_level,
+            closed=_by_scope(closed),
         )
+
+    def waits(self, items: pl.DataFrame) -> Integers:
+        """Return [N] periods until a closed supplier takes the order of each item of ITEMS.
+
+        >>> table = pl.DataFrame({"unique_id": ["a", "b"], "supplier": ["S1", "S2"]})
+        >>> Edits(closed={"S2": 3}).waits(table).tolist()
+        [0, 3]
+        """
+        waits = np.zeros(items.height, dtype=np.int64)
+        for name, periods in self.closed.items():
+            rows = concerned(_supplier_scope(name), items)
+            waits[rows] = np.maximum(waits[rows], int(periods))
+        return waits
+
+    def inbound(self, inbound: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+        """Return INBOUND where what a closed supplier should bring comes when it opens again."""
+        opens = items.select("unique_id", opens=pl.Series(self.waits(items) + 1))
+        later = inbound.join(opens, on="unique_id", how="left", maintain_order="left")
+        return later.with_columns(period=pl.max_horizontal("period", "opens")).select(inbound.columns)
 
     def demand_factors(self, table: pl.DataFrame, horizon: int) -> Floats:
         """Return [N, H] what demand is multiplied by.
@@ -223,9 +252,9 @@ class Edits:
         """
         lead = items["lead_time_periods"].to_numpy().astype(np.float64)
         for change in self.lead_time:
-            scope = change.scope if change.scope in EVERYTHING else f"supplier:{change.scope}"
-            rows = concerned(scope, items)
+            rows = concerned(_supplier_scope(change.scope), items)
             lead[rows] = change.of(lead[rows])
+        lead = lead + self.waits(items)  # what is ordered from a closed supplier is on its way when it opens
         factor = pl.Series(self.price_factors(items))
         unknown = items.filter((factor != 1) & items["price"].is_null())
         if unknown.height:
@@ -264,7 +293,11 @@ class Edits:
         return rows
 
 
-def _by_scope(given: float | Mapping[str, float] | None) -> Mapping[str, float]:
+def _supplier_scope(name: str) -> str:
+    return name if name in EVERYTHING else f"supplier:{name}"
+
+
+def _by_scope(given: float | Mapping[str, Any] | None) -> Mapping[str, Any]:
     return {} if given is None else given if isinstance(given, Mapping) else {"all": given}
 
 

@@ -351,6 +351,9 @@ class _Learner:
             "bagging_freq": 1,
             "lambda_l2": 1.0,
             "poisson_max_delta_step": 0.3,
+            # Without a bound a leaf of rows that sold much where next to nothing was expected (back on the shelf) steps
+            # so far that the next round has to undo it, and all series end at the lowest multiplier.
+            "max_delta_step": 2.0,
             "max_bin": 63,
             "num_threads": THREADS,
             "deterministic": True,
