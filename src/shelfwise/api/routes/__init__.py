@@ -1,0 +1,11 @@
+"""The routes, one file for each thing they are about; each file has one ``router``, listed here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from shelfwise.api.routes import health, predict
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, predict.router)

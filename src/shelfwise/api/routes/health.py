@@ -1,0 +1,45 @@
+"""``/health``: whether the service can answer, for load balancers and people."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from shelfwise.api.dependencies import ServingNow
+
+router = APIRouter(tags=["health"])
+
+State = Literal["ready", "failed", "not configured"]
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Literal["healthy", "unhealthy"] = Field(description="`healthy` where all that is configured is ready.")
+    model_ready: bool = Field(description="Whether a forecast can be made.")
+    gpu_available: bool = Field(description="Whether models run on a graphics processor.")
+    device: str = Field(description="Where models run.", examples=["cpu"])
+    database: State = Field(description="Whether the database answers.")
+    cache: State = Field(description="Whether the second level of the cache answers.")
+    worker: State = Field(description="Whether the background worker is alive.")
+    reasons: list[str] = Field(description="What is wrong; empty where nothing is.")
+
+
+@router.get("/health", responses={503: {"model": Health, "description": "Something is not ready"}})
+def health(serving: ServingNow, response: Response) -> Health:
+    """Say whether the service can answer; 503 if something it needs is not ready."""
+    found = serving.readiness()
+    if not found.healthy:
+        response.status_code = 503
+    return Health(
+        status="healthy" if found.healthy else "unhealthy",
+        model_ready=found.model == "ready",
+        gpu_available=False,
+        device="cpu",
+        database=found.database,
+        cache="not configured",
+        worker="not configured",
+        reasons=list(found.reasons),
+    )

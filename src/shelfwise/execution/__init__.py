@@ -1,0 +1,1 @@
+"""Where work runs: here, in other processes of this machine, or on a cluster."""

@@ -1,0 +1,214 @@
+"""The ASGI application: the API within an envelope that gives every request an id and every answer its safe headers."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shelfwise import __version__
+from shelfwise.api import problems
+from shelfwise.api.routes import ROUTERS
+from shelfwise.app import App
+from shelfwise.domain.errors import ParameterError
+from shelfwise.services.serving import Serving
+
+LARGEST_BODY: Final = 16 << 20  # bytes
+GRACE_SECONDS: Final = 10
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+MISDIRECTED: Final = (
+    421, "misdirected-request", "Misdirected Request",
+    "this service does not answer under the name in the Host header; ask for it as localhost",
+)  # fmt: skip
+TOO_LARGE: Final = (
+    413, "content-too-large", "Content Too Large",
+    f"the body is larger than {LARGEST_BODY >> 20} MiB; send it in parts",
+)  # fmt: skip
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SAFE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+def api() -> FastAPI:
+    """Return the API without a shop behind it, as the published description needs it."""
+    made = FastAPI(
+        title="Shelfwise",
+        version=__version__,
+        summary="Demand forecasting and replenishment planning over HTTP.",
+        docs_url=None,  # these pages would load scripts from elsewhere
+        redoc_url=None,
+        max_body_size=LARGEST_BODY,
+        responses=problems.documented(500),
+    )
+    problems.install(made)
+    for router in ROUTERS:
+        made.include_router(router)
+    return made
+
+
+def asgi(shop: App, hosts: Iterable[str] = LOOPBACK_NAMES) -> ASGIApp:
+    """Return the application that serves ``shop``.
+
+    Parameters
+    ----------
+    hosts
+        Names under which a request may address the service. A web page elsewhere that points its own name at
+        127.0.0.1 would otherwise speak to a service that trusts its machine.
+    """
+
+    @asynccontextmanager
+    async def running(made: FastAPI) -> AsyncIterator[None]:
+        with Serving.start(shop) as serving:
+            made.state.serving = serving
+            yield
+
+    made = api()
+    made.router.lifespan_context = running
+    return Envelope(made, hosts)
+
+
+def serve(shop: App, host: str, port: int, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Serve a shop until the process is told to stop; requests that are being answered are finished first.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen; port 0 takes any that is free.
+    ready
+        Called with the address once connections are taken.
+
+    Raises
+    ------
+    ParameterError
+        The port is taken, or the address is not one of this machine's own: there are no users yet, so nobody else may
+        reach it.
+    """
+    if not is_loopback(host):
+        raise ParameterError(
+            f"host {host} can be reached from other machines, and this version knows no users and no passwords; "
+            "serve on 127.0.0.1, and let a proxy that signs people in reach it there"
+        )
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ParameterError(
+            f"{host} port {port} cannot be listened on ({os.strerror(error.errno or 0)}); "
+            "stop what uses it, or take another: --port"
+        ) from None
+    import uvicorn
+
+    with listening:
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}")
+        config = uvicorn.Config(
+            asgi(shop, {*LOOPBACK_NAMES, host}), log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )  # fmt: skip
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("shop.example")
+    (True, True, False, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Envelope:
+    """Around all of an application: request ids, safe headers, known hosts, and an answer to every fault."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self.app, self.hosts = app, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass on what is none."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        given = headers.get(b"x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        answer = _Answer(send, scope["path"], request_id)
+        if _host(headers.get(b"host", "")) not in self.hosts:
+            await answer.refuse(*MISDIRECTED)
+            return
+        try:
+            await self.app(scope, receive, answer)
+        except Exception:
+            if not answer.begun:
+                raise
+            # The handler of faults has answered and logged it; raised again it would only be logged twice.
+
+
+class _Answer:
+    """The way out of the envelope."""
+
+    def __init__(self, send: Send, path: str, request_id: str) -> None:
+        self._send, self._path, self._request_id = send, path, request_id
+        self.begun = self._replaced = False
+
+    async def __call__(self, message: Message) -> None:
+        if self._replaced:
+            return
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if message["status"] == TOO_LARGE[0] and headers.get("content-type") != problems.MEDIA_TYPE:
+                # The framework's own words, sent before any handler of errors is asked.
+                await self.refuse(*TOO_LARGE)
+                self._replaced = True
+                return
+            self.begun = True
+            headers["X-Request-Id"] = self._request_id
+            for name, value in _SAFE.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def refuse(self, status: int, name: str, title: str, detail: str) -> None:
+        """Answer with a problem that no handler of errors gets to see."""
+        body = problems.Problem(
+            type=problems.PREFIX + name, title=title, status=status, detail=detail, instance=self._path,
+            request_id=self._request_id,
+        )  # fmt: skip
+        raw = json.dumps(body.model_dump()).encode()
+        headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(raw)).encode())]
+        await self({"type": "http.response.start", "status": status, "headers": headers})
+        await self({"type": "http.response.body", "body": raw})
+
+
+def _host(header: str) -> str:
+    """Return the name in a Host header, without its port.
+
+    >>> _host("localhost:8000"), _host("[::1]:8000"), _host("shop.example")
+    ('localhost', '::1', 'shop.example')
+    """
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::\d+)?", header.strip())
+    return "" if found is None else (found[1] or found[2]).lower()
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(json.dumps(api().openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
