@@ -15,8 +15,9 @@ import time
 import highspy
 import numpy as np
 
-from shelfwise.inventory.cost_table import LONGEST_HELD, OrderTerms
+from shelfwise.inventory.follow_on_rule import LONGEST_HELD
 from shelfwise.inventory.network_plan import NetworkPlan, plan_network
+from shelfwise.inventory.order_inputs import OrderTerms
 from shelfwise.inventory.order_options import Limit
 
 WAREHOUSES, SUPPLIERS = 3, 4

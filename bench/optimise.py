@@ -16,8 +16,9 @@ import time
 import numpy as np
 import polars as pl
 
-from shelfwise.inventory.cost_table import ArrayDemand, OrderTerms, cost_table
+from shelfwise.inventory.cost_table import cost_table
 from shelfwise.inventory.joint_order import Choice, choose
+from shelfwise.inventory.order_inputs import ArrayDemand, OrderTerms
 from shelfwise.inventory.order_options import Limit, OrderOptions
 from shelfwise.library import optimise
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from _panels import carparts, retail_weekly, rossmann, spareparts
+from _retail_chain import START, RetailChain
 
 import shelfwise
 from shelfwise.domain.forecast import Forecast
@@ -46,8 +47,17 @@ def rossmann_weekly() -> Panel:
     return Panel.from_wide(sold, start="2013-01-07", freq="1w", series={"unique_id": daily.ids})
 
 
+def chain_weekly() -> Panel:
+    """1,500 series of the made-up chain of the M5's shape by week; its prices and events are not told."""
+    chain = RetailChain.made(1500)
+    weeks = chain.units.shape[1] // 7
+    sold = chain.units[:, : 7 * weeks].reshape(len(chain.units), weeks, 7).sum(axis=2).astype(np.float64)
+    return Panel.from_wide(sold, start=str(START), freq="1w", series=chain.series)
+
+
 PANELS: dict[str, Callable[[], Panel]] = {
     "retail_weekly": retail_weekly, "rossmann_weekly": rossmann_weekly, "spareparts": spareparts, "carparts": carparts,
+    "chain_weekly": chain_weekly,
 }  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Time what-if questions: ``python bench/what_if.py [--products 300] [--model base_level] [--runs 3]``.
 
 Makes the made-up shop with so many products in two warehouses, plans it once, and asks each question on that plan, from
-reading the store to the table of differences; then asks a library decision about as many products, with its orders
+reading the store to the table of differences (the first that needs the model's own lifts measures them, the others
+read them); then asks a library decision about as many products, with its orders
 decided again. Prints CPU seconds, the median over the runs: they do not depend on what else the machine does.
 """
 
@@ -69,6 +70,8 @@ def in_a_shop(products: int, model: str, runs: int) -> None:
             f"shop: {products} products, {plan.lines.height} product-warehouses, {app.settings.n_paths} paths, "
             f"{plan.horizon} days; planned with {plan.model} in {time.process_time() - before:.2f} s CPU"
         )
+        measured = QUESTIONS["promotion, the model's lift"]
+        print(f"  {'lifts measured, once a plan':30} {seconds(lambda: ask(app, measured), 1):6.2f} s CPU")
         for name, question in QUESTIONS.items():
             print(f"  {name:30} {seconds(lambda asked=question: ask(app, asked), runs):6.2f} s CPU")
 

@@ -194,3 +194,11 @@ def test_a_forecast_is_explained_from_a_frame_and_adds_up():
     assert (row["kind"], row["periods"], row["dates"], row["series"]) == ("promotion", 8, 8, 1)
     assert row["low"] < row["lift"] < row["high"]
     assert row["forecast_lift"] > 1.3
+
+
+def test_a_replay_can_tune_ours_as_it_goes() -> None:
+    weeks = pl.date_range(dt.date(2025, 1, 6), dt.date(2026, 3, 2), interval="1w", eager=True)
+    history = pl.DataFrame({"unique_id": "beans", "ds": weeks, "y": [float(6 + n % 3) for n in range(len(weeks))]})
+    done = sw.replay(["moving_average", "optimise"], history, rounds=2, model="base_level", n_paths=30, tune=True)
+    assert done.summary()["policy"].to_list() == ["moving_average", "optimise", "tuned"]
+    assert any(note.startswith("tuned took from round 1 on") for note in done.notes)

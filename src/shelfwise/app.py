@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from shelfwise.domain.addresses import Address
 from shelfwise.domain.calendar import ShopCalendar
-from shelfwise.domain.errors import StorageError
 from shelfwise.settings import Settings, load_settings
 from shelfwise.storage.database import Database
 
@@ -58,16 +58,16 @@ class App:
 
 
 def open_app(
-    database: str | Path | None = None, *, create: bool = True, folder: Path | None = None, **flags: Any
+    database: str | Path | Address | None = None, *, create: bool = True, folder: Path | None = None, **flags: Any
 ) -> App:
     """Open a shop.
 
     Parameters
     ----------
     database
-        Its file; None takes the setting.
+        Its file, or a server's database such as ``postgresql://user@host:5432/name``; None takes the setting.
     create
-        Make the file if it is missing.
+        Make the file, or the tables on the server, if they are missing.
     folder
         Where ``.env`` and ``shelfwise.toml`` are looked for; default the working folder.
     flags
@@ -82,21 +82,13 @@ def open_app(
     """
     loaded = load_settings({"database": database, **flags}, folder=folder)
     settings = loaded.settings
-    path = settings.database.expanduser()
-    if not create and not path.exists():
-        raise StorageError(
-            f"there is no database {path} yet; `shelfwise import FILE...` makes it from your files, "
-            "`shelfwise demo` makes a shop to try, --database names another one"
-        )
     calendar = ShopCalendar(settings.timezone, settings.closed_weekdays)
-    return App(settings, loaded.origins, calendar, Database.open(path))
+    return App(settings, loaded.origins, calendar, Database.open(settings.address(), create=create))
 
 
-def migrate(database: str | Path | None = None) -> tuple[Path, str | None, str | None]:
-    """Bring the schema of a database up to date; return its file and the revisions before and after."""
-    path = load_settings({"database": database}).settings.database.expanduser()
-    if not path.exists():
-        raise StorageError(f"there is no database {path}; --database names another one")
-    with Database.unmigrated(path) as found:
+def migrate(database: str | Path | None = None) -> tuple[Address, str | None, str | None]:
+    """Bring the schema of a database up to date; return its address and the revisions before and after."""
+    address = load_settings({"database": database}).settings.address()
+    with Database.unmigrated(address, create=False) as found:
         before, after = found.migrate()
-    return path, before, after
+    return address, before, after

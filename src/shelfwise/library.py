@@ -27,9 +27,9 @@ from shelfwise.forecasting.explain import Contributions
 from shelfwise.forecasting.explain import explain as explain_forecast
 from shelfwise.forecasting.lifts import lifts as measure_lifts
 from shelfwise.forecasting.lifts import unseen
-from shelfwise.inventory.cost_table import Tuning as Tuning
 from shelfwise.inventory.optimise import OrderDecision as OrderDecision
 from shelfwise.inventory.optimise import optimise as optimise
+from shelfwise.inventory.order_inputs import Tuning as Tuning
 from shelfwise.inventory.plan_orders import OrderPlan as OrderPlan
 from shelfwise.inventory.plan_orders import plan_orders as plan_orders
 from shelfwise.inventory.replay_scores import Replay as Replay
@@ -41,6 +41,7 @@ from shelfwise.services import (
     demand,
     explaining,
     health,
+    import_history,
     importing,
     new_products,
     order_tuning,
@@ -69,6 +70,7 @@ from shelfwise.services.what_if_questions import LeadTimeChange as LeadTimeChang
 from shelfwise.services.what_if_questions import Price as Price
 from shelfwise.services.what_if_questions import Promotion as Promotion
 from shelfwise.services.what_if_questions import Question
+from shelfwise.storage.imports import Undone
 from shelfwise.storage.overrides import Override
 
 MOSTLY: Final = 0.5  # a column of words that is empty more often than this names events
@@ -342,6 +344,7 @@ def replay(
     n_paths: int = 200,
     seed: int = 0,
     tuning: Tuning | None = None,
+    tune: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Replay:
     """Score order policies on the last periods of a history, each deciding with only what was known then.
@@ -372,6 +375,9 @@ def replay(
         As in `forecast`; one forecast a round serves all policies, and none is made where no policy asks for it.
     tuning
         What the shop's own past chose for ``optimise``; see `tune_orders`.
+    tune
+        Add the policy ``tuned``: ours, its tuning chosen anew in every round from what each candidate has cost by then,
+        over 8 rounds before the replay and those of it that are over. It needs so much more history.
     progress
         Called with what is being done, rounds done and rounds in all.
 
@@ -389,20 +395,23 @@ def replay(
     [('moving_average', 1.0), ('base_stock_normal', 1.0)]
     """
     panel = _panel(history, freq, known_future, past_only, static)
-    laid = replaying.world(
-        panel,
-        rounds=whole_number("rounds", rounds),
-        review_periods=whole_number("review_periods", review_periods, "of periods"),
-        items=items,
-        opening=opening,
-        horizon=None if horizon is None else check_horizon(horizon),
-        forecaster=replaying.forecaster(model, whole_number("n_paths", n_paths), whole_number("seed", seed)),
-        lead_time_periods=lead_time_periods,
-        holding_cost=holding_cost,
-        shortage_cost=shortage_cost,
-        order_cost=order_cost,
-    )
-    return laid.run(replaying.named(policies, tuning=tuning), seed=seed, progress=progress)
+    given = {
+        "rounds": whole_number("rounds", rounds),
+        "review_periods": whole_number("review_periods", review_periods, "of periods"),
+        "items": items,
+        "opening": opening,
+        "horizon": None if horizon is None else check_horizon(horizon),
+        "forecaster": replaying.forecaster(model, whole_number("n_paths", n_paths), whole_number("seed", seed)),
+        "lead_time_periods": lead_time_periods,
+        "holding_cost": holding_cost,
+        "shortage_cost": shortage_cost,
+        "order_cost": order_cost,
+    }
+    rules = replaying.named(policies, tuning=tuning)
+    laid = replaying.world(panel, **given)
+    if not tune:
+        return laid.run(rules, seed=seed, progress=progress)
+    return order_tuning.run_tuned(panel, laid, rules, seed=seed, progress=progress, **given)
 
 
 def tune_orders(
@@ -507,7 +516,7 @@ class Store:
         Parameters
         ----------
         path
-            None takes the setting.
+            A file, or a server's database such as ``postgresql://user@host:5432/name``; None takes the setting.
         settings
             Settings by name, such as ``service_level=0.9``; they win over the environment.
         """
@@ -533,9 +542,36 @@ class Store:
 
     # ------------------------------------------------------------------ data
 
-    def import_files(self, *paths: str | Path, date_order: str | None = None, warehouse: str | None = None) -> Imported:
-        """Import files; see `shelfwise.services.importing.import_files`. A second time changes nothing."""
-        return importing.import_files(self.app, paths, date_order=date_order, warehouse=warehouse)
+    def import_files(
+        self,
+        *paths: str | Path,
+        date_order: str | None = None,
+        warehouse: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        table: str | None = None,
+        save_as: str | None = None,
+    ) -> Imported:
+        """Import files; see `shelfwise.services.importing.import_files`. A second time changes nothing.
+
+        ``columns`` says which column is which, like ``{"sku": "Artikel"}``, of which ``table`` (``sales``, ``stock``,
+        ...); ``save_as`` remembers it for the next file with these headers.
+        """
+        said = None if columns is None and table is None else importing.SaidMapping(columns or {}, table)
+        return importing.import_files(
+            self.app, paths, date_order=date_order, warehouse=warehouse, said=said, save_as=save_as
+        )
+
+    def imports(self) -> pl.DataFrame:
+        """Return the imports, the latest first: number, when, files, format, rows, lines booked, undone when."""
+        return import_history.listed(self.app)
+
+    def undo_import(self, number: int, *, dry_run: bool = False) -> Undone:
+        """Take an import back; ``.lines`` movements went, ``.changes`` says what became of everything else."""
+        return import_history.undo(self.app, number, dry_run=dry_run)
+
+    def redo_import(self, number: int) -> Undone:
+        """Put an undone import back, without its files."""
+        return import_history.redo(self.app, number)
 
     def demand(self) -> Demand:
         """Return the panel of the store with what was decided in making it."""

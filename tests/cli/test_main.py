@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from shelfwise import __version__
-from shelfwise.cli.main import app, run
+from shelfwise.cli.main import app, command_line, run
 from shelfwise.domain.errors import ConflictError
 
 COMMANDS = ("demo", "import", "check", "order", "purchase-orders", "receive", "why", "forecast", "backtest", "compare",
@@ -27,6 +27,7 @@ def failing() -> Iterator[Callable[[BaseException], list[str]]]:
         raise error[0]
 
     app.command("fail")(fail)
+    command_line.cache_clear()
 
     def with_error(wanted: BaseException) -> list[str]:
         error.append(wanted)
@@ -34,6 +35,7 @@ def failing() -> Iterator[Callable[[BaseException], list[str]]]:
 
     yield with_error
     app.registered_commands.pop()
+    command_line.cache_clear()
 
 
 def test_help_names_every_command(cli) -> None:
@@ -104,6 +106,17 @@ def test_a_fault_of_the_program_is_one_message_and_a_file_with_the_trace(failing
     (kept,) = tmp_path.glob("shelfwise-fault-*.txt")
     assert str(kept) in said.err
     assert "KeyError: 'lost'" in kept.read_text()
+
+
+def test_a_machine_that_is_too_small_is_no_fault_of_the_program(failing, cli, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    said = cli(*failing(MemoryError("Unable to allocate 9.31 GiB for an array")))
+    assert said.code == 1
+    assert said.err.startswith(
+        "shelfwise: `shelfwise fail` needs more memory than is free (Unable to allocate 9.31 GiB"
+    )
+    assert "take fewer products or paths (SHELFWISE_N_PATHS)" in said.err
+    assert not list(tmp_path.glob("shelfwise-fault-*"))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()])

@@ -7,9 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from shelfwise.cli.main import app
+from shelfwise.cli.main import command_line
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -50,10 +48,11 @@ def commands(page: Path, program: str) -> list[list[str]]:
 def read_arguments(arguments: list[str]) -> None:
     """Let the command line read arguments without running them; it refuses what it does not know.
 
-    Commands named without any argument need only exist.
+    Commands named without any argument need only exist; what a shell writes to a file (``> FILE``) is no argument.
     """
+    arguments = arguments[: arguments.index(">")] if ">" in arguments else arguments
     words = ["7" if STANDS_FOR.match(word) else word for word in arguments]
-    command: Any = typer.main.get_command(app)
+    command: Any = command_line()
     context = command.make_context("shelfwise", words)
     while hasattr(command, "resolve_command"):
         words = [*context._protected_args, *context.args]
@@ -67,7 +66,7 @@ def read_arguments(arguments: list[str]) -> None:
 
 def options() -> set[str]:
     """Every option of every command."""
-    found, waiting = set(), [typer.main.get_command(app)]
+    found, waiting = set(), [command_line()]
     while waiting:
         command: Any = waiting.pop()
         found |= {name for parameter in command.params for name in parameter.opts}

@@ -17,7 +17,7 @@ INDEX = re.compile(
 ADDRESS = re.compile(r"https?://([\w.-]+)")
 # What pages refer to, and the name by which SVG is known; example.org and the like are reserved for examples.
 PUBLIC = {"keepachangelog.com", "semver.org", "www.w3.org"}
-RESERVED = re.compile(r"(?:.*\.)?example(?:\.\w+)?|.*\.(?:invalid|test)|x")
+RESERVED = re.compile(r"(?:.*\.)?example(?:\.\w+)?|.*\.(?:invalid|test)|x|localhost")
 ISSUE = re.compile(r"\bissues? #?\d|\b(?:see|fixes|closes|resolves) #\d", re.IGNORECASE)
 OF_THE_MACHINE = {".ci/run"}  # it looks for data beside the repository
 

@@ -151,7 +151,7 @@ def test_bad_lines_go_to_a_file_with_line_and_reason(tmp_path: Path) -> None:
     done = shelfwise(tmp_path, "import", "sales.csv")
     assert done.returncode == 0, done.stderr
     rejects = pl.read_csv(tmp_path / "sales.rejects.csv")
-    assert rejects.select("line", "value").rows() == [(11, "twelve")]
+    assert rejects.select("shelfwise_line", "shelfwise_value").rows() == [(11, "twelve")]
 
 
 def test_a_trial_import_books_nothing(tmp_path: Path, exports: Path) -> None:

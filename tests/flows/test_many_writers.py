@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 from tests.storage.worlds import moment, movements
 
+from shelfwise.domain.addresses import Address
 from shelfwise.storage.database import Database
 from shelfwise.storage.sales import Appended, append_movements, daily_demand
 from shelfwise.storage.stock import set_stock_levels, stock_levels
@@ -36,7 +37,7 @@ def write_many(database: Database, writer: str) -> None:
         assert done == Appended(lines, 0)
 
 
-def write_in_threads(path: Path, name: str, threads: int) -> list[BaseException]:
+def write_in_threads(path: str | Path | Address, name: str, threads: int) -> list[BaseException]:
     """Run ``threads`` writers on one open database and return what went wrong."""
     wrong: list[BaseException] = []
 

@@ -191,7 +191,7 @@ class _Watched:
 def _score(
     chosen: Callable[[str], list[str]],
     to: Form,
-    database: Path | None,
+    database: str | None,
     chart: Path | None,
     *,
     by_cutoff: bool,

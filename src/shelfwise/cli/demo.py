@@ -13,7 +13,7 @@ from shelfwise.cli.output import say, write, write_json
 from shelfwise.cli.progress import Progress
 from shelfwise.domain import words
 
-DATABASE = Path("shelfwise-demo.db")
+DATABASE = "shelfwise-demo.db"
 FOLDER = Path("orders") / "demo"
 LINES_SHOWN = 4
 URGENT_SHOWN = 3
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     database: Annotated[
-        Path, typer.Option("--database", "-d", help="The demo's own database file; never that of your shop.")
+        str, typer.Option("--database", "-d", help="The demo's own database; never that of your shop.")
     ] = DATABASE,
     seed: Annotated[int, typer.Option("--seed", help="Another seed makes another shop.", min=0)] = 0,
     export: Annotated[Path, typer.Option("--export", metavar="FOLDER", help="Where the orders are written.")] = FOLDER,
@@ -48,16 +48,17 @@ def demo(
             saved = ordering.export_plan(plan, export, replace=True)
             facts = made_up.facts(shop)
     currency = shop.settings.currency
+    where = str(shop.settings.database)  # without the password that the option may hold
     if as_json:
         write_json({"made_up": True, **as_document(plan, currency)})
         return 0
     say(
-        f"A made-up coffee shop, kept in {database}: {facts.products} products, {facts.warehouses} warehouses, "
+        f"A made-up coffee shop, kept in {where}: {facts.products} products, {facts.warehouses} warehouses, "
         f"{facts.suppliers} suppliers, {facts.movements:,} movements over {facts.days:,} days. Nothing in it is real."
     )
     write(f"Plan for {words.day(plan.as_of)}, from sales until {words.day(plan.data_until)}; model {plan.model}")
     write(proposal.summary(plan, currency))
-    flag = f" --database {shlex.quote(str(database))}"
+    flag = f" --database {shlex.quote(where)}"
     proposal.write_proposal(plan, currency, per_supplier=LINES_SHOWN, more=f": shelfwise order --all{flag}")
     urgent = plan.open_lines.head(URGENT_SHOWN).to_dicts()
     if urgent:

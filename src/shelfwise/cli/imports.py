@@ -1,34 +1,33 @@
-"""``shelfwise import`` and ``shelfwise check``: bringing data in, and looking at its health."""
+"""``shelfwise import``: bringing data in."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfwise.cli.options import CsvOption, DatabaseOption, JsonOption, open_shop
-from shelfwise.cli.output import Form, form, say, write, write_frame, write_json
+from shelfwise.cli.column_questions import ask_mapping
+from shelfwise.cli.options import DatabaseOption, JsonOption, open_shop
+from shelfwise.cli.output import say, write, write_json
 from shelfwise.cli.progress import Progress
 from shelfwise.domain import words
 from shelfwise.domain.errors import AmbiguousDates
 
 if TYPE_CHECKING:
     from shelfwise.app import App
-    from shelfwise.services.importing import Imported
-
-DATA_PROBLEM = 3
+    from shelfwise.services.importing import Imported, Rejects, SaidMapping
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
+    """Add the command to the command line."""
     app.command("import", no_args_is_help=True, short_help="Read sales, stock, products and more.")(import_)
-    app.command("check", short_help="List what is missing or odd in the data.")(check)
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="CSV, TSV or Parquet files.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="CSV, Excel, Parquet, ZIP files or folders.", show_default=False)],
     date_order: Annotated[
         str | None, typer.Option("--date-order", help="dmy, mdy or ymd, where the dates do not tell.")
     ] = None,
@@ -38,7 +37,28 @@ def import_(
     rejects: Annotated[
         Path | None, typer.Option("--rejects", help="Where bad lines go.", show_default="FILE.rejects.csv")
     ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="FIELD=HEADER", help="Which column is which, like product=Artikel.", show_default=False
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="What it is: sales, stock, products, bundles, suppliers, open_orders or events.",
+            show_default=False,
+        ),
+    ] = None,
+    save_as: Annotated[
+        str | None,
+        typer.Option("--save-as", metavar="NAME", help="Read files with these headers so from now on."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check, book nothing.")] = False,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Correct booked lines to what the files say.", show_default=False)
+    ] = False,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -47,14 +67,10 @@ def import_(
     Importing the same file twice changes nothing. Bad lines are put aside with their reason; a file that cannot be
     trusted is refused as a whole.
     """
+    how = How(date_order, warehouse, _said(columns, table), save_as, dry_run, correct)
     with open_shop(database, create=True) as shop:
-        try:
-            done = _import(shop, files, date_order, warehouse, dry_run)
-        except AmbiguousDates as error:
-            if not (sys.stdin.isatty() and sys.stderr.isatty()):
-                raise
-            done = _import(shop, files, _ask_date_order(error), warehouse, dry_run)
-        bad_lines = _keep_rejects(done, files[0], rejects, dry_run)
+        done = _import_asking(shop, files, how)
+        bad_lines = _keep_rejects(done, files, rejects, dry_run)
     if as_json:
         write_json(_summary(done, bad_lines))
     else:
@@ -62,13 +78,65 @@ def import_(
     return 0
 
 
-def _import(shop: App, files: list[Path], date_order: str | None, warehouse: str | None, dry_run: bool) -> Imported:
+@dataclass(frozen=True)
+class How:
+    """How files are to be read, as far as it was said."""
+
+    date_order: str | None
+    warehouse: str | None
+    said: SaidMapping | None
+    save_as: str | None
+    dry_run: bool
+    correct: bool = False
+
+
+def _import_asking(shop: App, files: list[Path], how: How) -> Imported:
+    """Import, and on a terminal ask what the files do not tell."""
     from shelfwise.services import importing
 
-    with Progress() as progress:
-        return importing.import_files(
-            shop, files, date_order=date_order, warehouse=warehouse, dry_run=dry_run, progress=progress
-        )
+    while True:
+        try:
+            with Progress() as progress:
+                return importing.import_files(
+                    shop, files, date_order=how.date_order, warehouse=how.warehouse, said=how.said,
+                    save_as=how.save_as, dry_run=how.dry_run, correct=how.correct, progress=progress,
+                )  # fmt: skip
+        except AmbiguousDates as error:
+            if not _can_ask() or how.date_order is not None:
+                raise
+            how = replace(how, date_order=_ask_date_order(error))
+        except importing.UnknownTable as error:
+            if not _can_ask():
+                raise
+            said = ask_mapping(error)
+            name = how.save_as or typer.prompt(
+                "Read files with these headers so from now on? A name for that, or Enter for no", default="",
+                show_default=False, err=True,
+            ).strip()  # fmt: skip
+            how = replace(how, said=said, save_as=name or None)
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _said(columns: list[str] | None, table: str | None) -> SaidMapping | None:
+    """Return the mapping that --map and --as say."""
+    if not columns and table is None:
+        return None
+    from shelfwise.services.importing import SaidMapping
+
+    said: dict[str, str] = {}
+    for text in columns or []:
+        name, sign, header = text.partition("=")
+        if not sign or not name.strip() or not header.strip():
+            raise typer.BadParameter(f"--map takes FIELD=HEADER, like product=Artikel, got {text!r}")
+        if name.strip() in said:
+            raise typer.BadParameter(
+                f"{name.strip()!r} is mapped twice, to {said[name.strip()]!r} and {header.strip()!r}; keep one of them"
+            )
+        said[name.strip()] = header.strip()
+    return SaidMapping(said, table)
 
 
 def _ask_date_order(error: AmbiguousDates) -> str:
@@ -82,15 +150,15 @@ def _ask_date_order(error: AmbiguousDates) -> str:
     return "dmy" if answer == "d" else "mdy"
 
 
-def _keep_rejects(done: Imported, first: Path, wanted: Path | None, dry_run: bool) -> Path | None:
+def _keep_rejects(done: Imported, files: list[Path], wanted: Path | None, dry_run: bool) -> list[Rejects]:
     if done.rejects.height == 0 or done.repeated or (dry_run and wanted is None):
-        return None
+        return []
     from shelfwise.services import importing
 
-    return importing.write_rejects(done.rejects, wanted or Path(f"{first.stem}.rejects.csv"))
+    return importing.write_rejects(done, files, wanted)
 
 
-def _show(done: Imported, bad_lines: Path | None) -> None:
+def _show(done: Imported, bad_lines: list[Rejects]) -> None:
     if done.repeated:
         say("these files were imported before, with the same choices: nothing to do")
         return
@@ -99,14 +167,21 @@ def _show(done: Imported, bad_lines: Path | None) -> None:
     if not done.written:
         say("a trial: nothing was booked")
         return
-    if bad_lines is not None:
-        say(f"bad lines are in {bad_lines}; correct them there and import that file's lines again")
-    if done.known_lines:
-        say(f"{words.count(done.known_lines, 'line')} had been booked before and changed nothing")
+    for bad in bad_lines:
+        say(f"bad lines are in {bad.path}; correct them there, then: {bad.again}")
+    if done.known_lines > done.differing:
+        say(f"{words.count(done.known_lines - done.differing, 'line')} had been booked before and changed nothing")
+    if done.differing:
+        became = "now corrected" if done.corrected else "which still counts"
+        say(f"{words.count(done.differing, 'line')} had been booked before with something else, {became}:")
+        for example in done.examples:
+            say(f"  {example}")
+        if not done.corrected:
+            say("  if the files are right: the same command again with --correct")
     say(f"{words.count(done.new_lines, 'movement')} booked")
 
 
-def _summary(done: Imported, bad_lines: Path | None) -> dict[str, object]:
+def _summary(done: Imported, bad_lines: list[Rejects]) -> dict[str, object]:
     import json
 
     return {
@@ -115,28 +190,8 @@ def _summary(done: Imported, bad_lines: Path | None) -> dict[str, object]:
         "written": done.written,
         "new_lines": done.new_lines,
         "known_lines": done.known_lines,
-        "rejects": None if bad_lines is None else str(bad_lines),
+        "differing_lines": done.differing,
+        "corrected_lines": done.corrected,
+        "rejects": [{"file": str(bad.path), "again": bad.again} for bad in bad_lines],
         "receipt": json.loads(done.receipt.to_json()),
     }
-
-
-def check(database: DatabaseOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> int:
-    """List what is missing or odd in the data, the most costly first. Exit code 3 if something should be corrected."""
-    to = form(as_json, as_csv)
-    with open_shop(database) as shop, Progress() as progress:
-        from shelfwise.services import health
-
-        found = health.check(shop, progress=progress)
-        currency = shop.settings.currency
-    if to is not Form.TEXT:
-        write_frame(found.to_frame(), to)
-    else:
-        for finding in found.findings:
-            effect = f"  ({words.money(finding.money, currency)} of the last 28 days' sales)" if finding.money else ""
-            write(f"{finding.severity:<8} {finding.what}{effect}")
-            if finding.examples:
-                write(f"         for example {words.listed(list(finding.examples))}")
-            if finding.way_out:
-                write(f"         {finding.way_out}")
-        say(found.summary())
-    return DATA_PROBLEM if found.problems else 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, cast
 
 import typer
 
@@ -20,7 +21,9 @@ from shelfwise.cli import (
     database,
     demo,
     forecasts,
+    health,
     history,
+    import_history,
     imports,
     new_products,
     orders,
@@ -29,12 +32,14 @@ from shelfwise.cli import (
     purchasing,
     replays,
     risks,
+    serve,
     stock,
+    stock_movements,
     suppliers,
     what_if,
 )
 from shelfwise.cli.output import ReaderGone, say, write
-from shelfwise.domain.errors import ShelfwiseError
+from shelfwise.domain.errors import OutOfMemory, ShelfwiseError
 
 EXIT_INTERRUPTED = 130
 
@@ -49,8 +54,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, imports, orders, risks, what_if, stock, purchasing, products, new_products, overrides, forecasts, backtests,
-    replays, suppliers, history, database, config,
+    demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
+    new_products, overrides, forecasts, backtests, replays, suppliers, history, serve, database, config,
 ):  # fmt: skip
     module.register(app)
 
@@ -71,6 +76,12 @@ def _root(
     """Options for every command; ``--debug`` is taken out by `run`, so that it may stand anywhere."""
 
 
+@cache
+def command_line() -> typer.core.TyperGroup:
+    """Return the whole command line; making it out of a hundred signatures takes longer than most commands."""
+    return cast("typer.core.TyperGroup", typer.main.get_command(app))  # an app with several commands is a group
+
+
 def main() -> None:
     """Run the command line of this process."""
     sys.exit(run(sys.argv[1:]))
@@ -81,8 +92,7 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
     try:
-        command = typer.main.get_command(app)
-        code = command.main(args=words, prog_name="shelfwise", standalone_mode=False)
+        code = command_line().main(args=words, prog_name="shelfwise", standalone_mode=False)
         sys.stdout.flush()
         if code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C
             raise typer.Abort
@@ -120,7 +130,14 @@ def _show_usage(error: typer.TyperException) -> None:
 
 
 def _report(error: Exception, words: Sequence[str]) -> None:
-    """Keep the trace of a fault of the program in a file, and say in one message where, and what to do with it."""
+    """Keep the trace of a fault of the program in a file, and say in one message where, and what to do with it.
+
+    Too little memory is the machine's fault, not the program's: it is said, and no trace is kept.
+    """
+    if isinstance(error, MemoryError):
+        said = OutOfMemory.during(f"`shelfwise {' '.join(words[:1])}`", error)
+        say(f"shelfwise: {said}; what was not finished was not kept")
+        return
     import platform
     import tempfile
     import traceback

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +10,14 @@ if TYPE_CHECKING:
     from shelfwise.app import App
 
 DatabaseOption = Annotated[
-    Path | None,
-    typer.Option("--database", "-d", help="The shop's database file (SHELFWISE_DATABASE).", show_default=False),
+    str | None,
+    typer.Option(
+        "--database",
+        "-d",
+        metavar="FILE|URL",
+        help="The shop's database: a file, or a server's, like postgresql://user@host/name (SHELFWISE_DATABASE).",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.", show_default=False)]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV to stdout.", show_default=False)]
@@ -27,7 +32,7 @@ ProductsOption = Annotated[
 ]
 
 
-def open_shop(database: Path | None, *, create: bool = False, **flags: Any) -> App:
+def open_shop(database: str | None, *, create: bool = False, **flags: Any) -> App:
     """Open the shop that the flags, the environment and the files name.
 
     Parameters

@@ -173,6 +173,8 @@ def _decide(
         quantities = dict(_pair(text, "LINE=QTY, for example CF-1042=24") for text in edit)
         numbers = {name: _number(text, name) for name, text in quantities.items()}
         say(f"{words.count(decisions.edit(shop, plan, numbers, reason), 'line')} changed")
+        for odd in decisions.odd_quantities(plan, numbers):
+            say(f"note: {odd}")
     if reject:
         say(f"{words.count(decisions.reject(shop, plan, reject, reason), 'line')} rejected")
     if snooze:

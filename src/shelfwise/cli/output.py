@@ -129,13 +129,14 @@ def cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def money(value: float | None) -> str:
+def money(value: float | str | None) -> str:
     """Return money without its currency as the text of a table's cell.
 
     >>> money(5.7), money(None)
     ('5.70', '-')
     """
-    return "-" if value is None else f"{value:,.2f}"
+    # A setting's value stands in a column of that name, too, and is a text.
+    return cell(value) if value is None or isinstance(value, str) else f"{value:,.2f}"
 
 
 def write_table(

@@ -101,7 +101,7 @@ def order(
         raise typer.BadParameter("give --at-least or --at-most, not both")
     rule = "at least" if at_least else "at most" if at_most else "exactly"
     with open_shop(database) as shop, Progress() as progress:
-        from shelfwise.services import overrides, planning
+        from shelfwise.services import decisions, overrides, planning
 
         plan = planning.make_plan(shop, progress=progress)
         made, units = overrides.set_order(
@@ -110,6 +110,8 @@ def order(
         flag = database_flag(shop)
     say(overrides.told(made, plan.as_of))
     say(f"{made.scope} orders {words.units(units)} units now; to end it: shelfwise override revert {made.id}{flag}")
+    for odd in decisions.odd_quantities(plan, {str(made.scope): units}):
+        say(f"note: {odd}")
     return 0
 
 

@@ -53,16 +53,21 @@ def edit(
     pack: Annotated[float | None, typer.Option("--pack", help="Units per pack.")] = None,
     minimum: Annotated[float | None, typer.Option("--minimum", help="Smallest order in units.", min=0)] = None,
     category: Annotated[str | None, typer.Option("--category")] = None,
+    replaces: Annotated[
+        str | None, typer.Option("--replaces", help="The product whose sales it continues; '' takes it back.")
+    ] = None,
     database: DatabaseOption = None,
 ) -> int:
     """Set what is known of a product; what is not given stays as it is."""
     given = {
         "supplier": supplier, "unit_cost": cost, "price": price, "pack_size": pack, "minimum_order_quantity": minimum,
-        "category": category,
+        "category": category, "replaces": replaces,
     }  # fmt: skip
     changes = {key: value for key, value in given.items() if value is not None}
     if not changes:
-        raise typer.BadParameter("nothing to change; give --supplier, --cost, --price, --pack, --minimum or --category")
+        raise typer.BadParameter(
+            "nothing to change; give --supplier, --cost, --price, --pack, --minimum, --category or --replaces"
+        )
     with open_shop(database) as shop:
         from shelfwise.services import catalogue
 

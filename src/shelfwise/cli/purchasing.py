@@ -66,6 +66,10 @@ def receive(
     on: Annotated[
         dt.datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day it came. Default: now.")
     ] = None,
+    delivery: Annotated[
+        str | None,
+        typer.Option("--delivery", metavar="NUMBER", help="The delivery's own number; the same one is booked once."),
+    ] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
@@ -76,7 +80,10 @@ def receive(
     with open_shop(database) as shop:
         from shelfwise.services import ordering
 
-        done = ordering.receive(shop, number, quantities, None if on is None else on.date())
+        done = ordering.receive(shop, number, quantities, None if on is None else on.date(), delivery)
+    if done.repeated:
+        say(f"delivery {delivery} of {done.purchase_order} was booked before: nothing to do")
+        return 0
     write_frame(done.booked, to, shown=["product", "warehouse", "quantity", "received_on"])
     if to is Form.TEXT:
         say(f"{done.purchase_order} is {done.status.replace('_', ' ')}")
