@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 WORKERS ?= 2
 ARGS ?=
+# The tests start hundreds of interpreters; each would compile every module anew where this is set.
+unexport PYTHONDONTWRITEBYTECODE
 
 COMPILE = $(PY) -m uv pip compile -q --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
