@@ -115,7 +115,7 @@ def test_a_file_of_an_older_schema_names_both_and_the_command(tmp_path: Path) ->
     path = tmp_path / "shop.db"
     with Database.open(path) as database:
         database.migrate("0001")
-    with pytest.raises(MigrationNeeded, match="its schema is 0001, this program needs 0010; run: shelfwise db migrate"):
+    with pytest.raises(MigrationNeeded, match=f"its schema is 0001, this program needs {migrations.HEAD}; run: shelfwise db migrate"):
         Database.open(path)
     with Database.unmigrated(path) as database:
         assert database.migrate() == ("0001", migrations.HEAD)
@@ -126,7 +126,7 @@ def test_a_file_of_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     with Database.open(path) as database, database.write() as connection:
         connection.exec_driver_sql(f"UPDATE {migrations.TABLE} SET version_num = '9999'")
-    with pytest.raises(MigrationNeeded, match="its schema is 9999, newer than this program's 0010"):
+    with pytest.raises(MigrationNeeded, match=f"its schema is 9999, newer than this program's {migrations.HEAD}"):
         Database.open(path)
     with Database.unmigrated(path) as database, pytest.raises(StorageError, match="9999 is unknown"):
         database.migrate()
