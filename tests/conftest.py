@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from shelfwise.aliases import ALIASES
+
 GUARDS = ("SHELFWISE_DATA", "SHELFWISE_CI")
 TEST_SERVICES = "SHELFWISE_TEST_"
 
@@ -52,9 +54,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own SHELFWISE_* variables must not decide whether a test passes."""
+    """A developer's own SHELFWISE_* variables, and their aliases, must not decide whether a test passes."""
+    others = {alias.name for alias in ALIASES}
     for name in os.environ:
-        if name.startswith("SHELFWISE_") and name not in GUARDS and not name.startswith(TEST_SERVICES):
+        own = name.startswith("SHELFWISE_") and name not in GUARDS and not name.startswith(TEST_SERVICES)
+        if own or name in others:
             monkeypatch.delenv(name)
 
 

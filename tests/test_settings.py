@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from shelfwise.aliases import ALIASES
+from shelfwise.domain.addresses import Address
 from shelfwise.domain.errors import ParameterError
 from shelfwise.settings import Settings, env_example, load_settings, shown
 
@@ -120,3 +122,97 @@ def test_no_password_of_a_database_is_shown(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ParameterError) as caught:
         load_settings({"database": "oracle://anna:s3cret@db/shop"}, folder=tmp_path)
     assert "s3cret" not in str(caught.value)
+
+
+DATABASE_PARTS = {"DB_HOST": "db", "DB_PORT": "5432", "DB_NAME": "shop", "DB_USER": "anna", "DB_PASSWORD": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "setting", "value", "origin"),
+    [
+        ({"LLM_SERVICE_PORT": "9001"}, "port", 9001, "env LLM_SERVICE_PORT"),
+        ({"PORT": "9002"}, "port", 9002, "env PORT"),
+        ({"PORT": "9002", "LLM_SERVICE_PORT": "9001"}, "port", 9001, "env LLM_SERVICE_PORT"),
+        ({"LOG_LEVEL": "debug"}, "log_level", "DEBUG", "env LOG_LEVEL"),
+        ({"LOG_LEVEL": "warn"}, "log_level", "WARNING", "env LOG_LEVEL"),
+        ({"DEFAULT_PREDICTION_LENGTH": "30"}, "horizon", 30, "env DEFAULT_PREDICTION_LENGTH"),
+        ({"NUM_SAMPLES": "100"}, "n_paths", 100, "env NUM_SAMPLES"),
+        (
+            DATABASE_PARTS, "database", Address.parse("postgresql://anna@db:5432/shop"),
+            "env DB_HOST, DB_PORT, DB_NAME, DB_USER",
+        ),
+        (
+            {"DB_HOST": "::1", "DB_PORT": "3306", "DB_NAME": "a/b", "DB_USER": "a@b"}, "database",
+            Address.parse("mysql://a%40b@[::1]:3306/a%2Fb"), "env DB_HOST, DB_PORT, DB_NAME, DB_USER",
+        ),
+    ],
+)  # fmt: skip
+def test_another_programs_name_gives_a_setting_its_value(
+    variables: dict[str, str], setting: str, value: object, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    loaded = load_settings(folder=tmp_path)
+    assert (getattr(loaded.settings, setting), loaded.origins[setting]) == (value, origin)
+    assert loaded.aliases == dict.fromkeys(variables, "env")
+
+
+def test_the_parts_of_a_database_address_bring_their_password_and_never_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in DATABASE_PARTS.items():
+        monkeypatch.setenv(name, text)
+    loaded = load_settings(folder=tmp_path)
+    assert loaded.settings.address().password == "s3cret"
+    assert "s3cret" not in repr(loaded)
+
+
+def test_every_name_of_ones_own_wins_over_an_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "1")
+    monkeypatch.setenv("NUM_SAMPLES", "30")
+    monkeypatch.setenv("LOG_LEVEL", "of another program")
+    monkeypatch.setenv("DB_PORT", "of another program")
+    monkeypatch.setenv("SHELFWISE_PORT", "2")
+    (tmp_path / ".env").write_text("SHELFWISE_LOG_LEVEL=ERROR\nNUM_SAMPLES=40\nDEFAULT_PREDICTION_LENGTH=50\n")
+    (tmp_path / "shelfwise.toml").write_text('database = "my.db"\n')
+    loaded = load_settings(folder=tmp_path)
+    assert (loaded.settings.port, loaded.origins["port"]) == (2, "env")
+    assert (loaded.settings.log_level, loaded.origins["log_level"]) == ("ERROR", ".env")
+    assert (str(loaded.settings.database), loaded.origins["database"]) == ("my.db", "shelfwise.toml")
+    assert (loaded.settings.n_paths, loaded.origins["n_paths"]) == (30, "env NUM_SAMPLES")
+    assert (loaded.settings.horizon, loaded.origins["horizon"]) == (50, ".env DEFAULT_PREDICTION_LENGTH")
+    assert loaded.aliases["DB_PORT"] == "env"
+
+
+@pytest.mark.parametrize(
+    ("variables", "part"),
+    [
+        ({"PORT": "many"}, "setting port from env PORT: 'many' is refused"),
+        ({"LOG_LEVEL": "loud"}, "change LOG_LEVEL, or set SHELFWISE_LOG_LEVEL, which wins"),
+        ({"DB_HOST": "db", "DB_NAME": "shop"}, "DB_HOST is set without DB_PORT"),
+        ({"DB_USER": "anna"}, "DB_USER is set without DB_HOST and DB_PORT and DB_NAME"),
+        ({"DB_HOST": "db", "DB_NAME": "shop", "DB_PORT": "1521"}, "DB_PORT '1521' does not tell the kind"),
+        ({"DB_HOST": "db", "DB_NAME": "shop", "DB_PORT": "abc"}, "DB_PORT must be a port"),
+    ],
+)
+def test_a_bad_value_under_an_alias_is_refused_by_its_name(
+    variables: dict[str, str], part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(ParameterError) as caught:
+        load_settings(folder=tmp_path)
+    assert part in str(caught.value)
+
+
+def test_an_empty_alias_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "")
+    loaded = load_settings(folder=tmp_path)
+    assert loaded.origins["port"] == "default"
+    assert not loaded.aliases
+
+
+def test_every_alias_has_an_effect_or_says_why_not() -> None:
+    assert len({alias.name for alias in ALIASES}) == len(ALIASES)
+    for alias in ALIASES:
+        assert alias.setting in Settings.model_fields or alias.reason, alias.name

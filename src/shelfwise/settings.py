@@ -1,14 +1,16 @@
 """Every setting of the program, read once, with where its value came from.
 
 A value is taken from the first of: a flag of the command, the environment (``SHELFWISE_TIMEZONE``), ``.env`` and
-``shelfwise.toml`` in the working folder, the default below. The descriptions here are the documentation.
+``shelfwise.toml`` in the working folder, another program's name for it (`shelfwise.aliases`), the default below. The
+descriptions here are the documentation.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +24,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from shelfwise import aliases
 from shelfwise.domain.addresses import Address
 from shelfwise.domain.calendar import WEEKDAYS, ShopCalendar
 from shelfwise.domain.errors import ParameterError
@@ -30,7 +33,8 @@ from shelfwise.domain.frames import parse_service_level
 PREFIX: Final = "SHELFWISE_"
 ENV_FILE: Final = ".env"
 TOML_FILE: Final = "shelfwise.toml"
-_SECRET: Final = ("database", "database_password")
+_SECRET: Final = ("database", "database_password", "jwt_secret")
+SHORTEST_SECRET: Final = 32
 
 
 class Settings(BaseSettings):
@@ -86,8 +90,48 @@ class Settings(BaseSettings):
     inference_timeout_seconds: float = Field(
         120.0, gt=0, le=3600, description="After so long a forecast is ended and the base model answers instead."
     )
+    authentication: Literal["required", "none"] = Field(
+        "required", description="Whether a request must prove who asks; none is taken on loopback alone."
+    )
+    allowed_hosts: str = Field(
+        "", description="More names, with commas between, under which requests may address the service; * is any."
+    )
+    trusted_proxies: str = Field(
+        "", description="Addresses, with commas between, of proxies whose X-Forwarded-For says where a request is from."
+    )
+    session_minutes: int = Field(
+        720, ge=1, le=43_200, description="Minutes from signing in until a session must be renewed."
+    )
+    session_days: int = Field(30, ge=1, le=365, description="Days for which a session can be renewed.")
+    jwt_algorithm: Literal["EdDSA", "ES256", "HS256"] = Field(
+        "EdDSA",
+        description="How sessions are signed, with keys made and kept in the database, where jwt_secret is not set.",
+    )
+    jwt_rotation_days: int = Field(
+        30, ge=1, le=365, description="Days after which such a key is followed by a new one."
+    )
+    jwt_secret: SecretStr | None = Field(
+        None, description="Secret of at least 32 characters that signs sessions by HS256 instead. Never shown."
+    )
+    jwt_secret_file: Path | None = Field(None, description="File whose first line is that secret.")
+    rate_limit_viewer: int = Field(
+        600, ge=0, description="Requests a minute with one token or session of a viewer; 0: any."
+    )
+    rate_limit_planner: int = Field(1200, ge=0, description="The same for a planner.")
+    rate_limit_admin: int = Field(1200, ge=0, description="The same for an admin.")
+    rate_limit_service: int = Field(60_000, ge=0, description="The same for a service.")
+    rate_limit_address: int = Field(
+        120,
+        ge=0,
+        description="Requests a minute from one address that do not say who asks, or cannot prove it; 0: any.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "WARNING", description="Least severity that is written to the log on stderr."
+        "WARNING",
+        description="Least severity that is written to the log on stderr; where it is not set, `serve` takes INFO.",
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto",
+        description="Form of the log: lines for people (console), JSON lines, or by whether stderr is a terminal.",
     )
 
     @classmethod
@@ -102,7 +146,7 @@ class Settings(BaseSettings):
     def _address(cls, value: Any) -> Any:
         return Address.parse(value) if isinstance(value, str | Path) else value
 
-    @field_validator("database_password", "database_password_file", mode="before")
+    @field_validator("database_password", "database_password_file", "jwt_secret", "jwt_secret_file", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -121,16 +165,29 @@ class Settings(BaseSettings):
             return self.database.with_password(self.database_password.get_secret_value())
         if self.database_password_file is None:
             return self.database
-        named = f"{PREFIX}DATABASE_PASSWORD_FILE {str(self.database_password_file)!r}"
-        try:
-            password = (
-                self.database_password_file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip("\r")
-            )
-        except (OSError, UnicodeDecodeError) as error:
-            raise ParameterError(f"{named} cannot be read ({error}); name a file that this user may read") from None
-        if not password:
-            raise ParameterError(f"{named} has an empty first line; write the password there")
+        password = _first_line("database_password_file", self.database_password_file, "password")
         return self.database.with_password(password)
+
+    def session_secret(self) -> str | None:
+        """Return the secret that signs sessions, from variable or file; None where keys of the database do.
+
+        Raises
+        ------
+        ParameterError
+            It is too short to withstand guessing, or its file cannot be read.
+        """
+        if self.jwt_secret is not None:
+            secret = self.jwt_secret.get_secret_value()
+        elif self.jwt_secret_file is not None:
+            secret = _first_line("jwt_secret_file", self.jwt_secret_file, "secret")
+        else:
+            return None
+        if len(secret) < SHORTEST_SECRET:
+            raise ParameterError(
+                f"the secret that signs sessions must have at least {SHORTEST_SECRET} characters, this one has "
+                f"{len(secret)}; make one with: openssl rand -base64 48"
+            )
+        return secret
 
     @field_validator("timezone")
     @classmethod
@@ -164,7 +221,19 @@ class Settings(BaseSettings):
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
+        return {"WARN": "WARNING"}.get(value.upper(), value.upper()) if isinstance(value, str) else value
+
+
+def _first_line(name: str, file: Path, kind: str) -> str:
+    """Return the secret that stands in a file."""
+    named = f"{PREFIX}{name.upper()} {str(file)!r}"
+    try:
+        found = file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{named} cannot be read ({error}); name a file that this user may read") from None
+    if not found:
+        raise ParameterError(f"{named} has an empty first line; write the {kind} there")
+    return found
 
 
 def _weekday(item: object) -> int:
@@ -178,10 +247,19 @@ def _weekday(item: object) -> int:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings and, for each, where its value came from: ``flag``, ``env``, a file's name, or ``default``."""
+    """The settings and, for each, where its value came from.
+
+    Parameters
+    ----------
+    origins
+        By setting: ``flag``, ``env``, a file's name, either with an alias behind it (``env PORT``), or ``default``.
+    aliases
+        Other programs' names that were met, with or without effect, and where: ``env`` or ``.env``.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Toml(PydanticBaseSettingsSource):
@@ -241,6 +319,10 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, folder: Path | None
     for origin, found in reversed(sources):
         values |= found
         origins |= dict.fromkeys(found, origin)
+    others = _aliases(dotenv)
+    unset = Settings.model_fields.keys() - values.keys()
+    for name, (value, names) in aliases.values({n: text for n, (text, _) in others.items()}, unset).items():
+        values[name], origins[name] = value, f"{others[names.partition(',')[0]][1]} {names}"
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -252,7 +334,14 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, folder: Path | None
             f"setting {name} from {where}: {_repeated(name, values.get(name))}is refused: {reason}; "
             f"{_way_out(name, where)}"
         ) from None
-    return Loaded(settings, origins)
+    return Loaded(settings, origins, {name: where for name, (_, where) in others.items()})
+
+
+def _aliases(dotenv: DotEnvSettingsSource) -> dict[str, tuple[str, str]]:
+    """Return other programs' names with a value, and where each stands; the environment wins over the file."""
+    in_file = {name.upper(): value or "" for name, value in dotenv.env_vars.items()}
+    places = ((ENV_FILE, aliases.given(in_file)), ("env", aliases.given(os.environ)))
+    return {name: (value, where) for where, found in places for name, value in found.items()}
 
 
 def _repeated(name: str, value: Any) -> str:
@@ -265,7 +354,10 @@ def _way_out(name: str, origin: str) -> str:
         return "give another value"
     if origin == "env":
         return f"change {PREFIX}{name.upper()}"
-    return f"change it in {origin}"
+    where, _, alias = origin.partition(" ")
+    if alias:
+        return f"change {alias}{'' if where == 'env' else f' in {where}'}, or set {PREFIX}{name.upper()}, which wins"
+    return f"change it in {where}"
 
 
 def _refuse_unknown(found: Mapping[str, Any], where: str) -> None:
@@ -295,6 +387,6 @@ def env_example() -> str:
         "# Every setting, with its default. Copy to .env and change what you need; a variable of the environment"
         " wins over the file."
     ]
-    for name, field in Settings.model_fields.items():
-        parts.append(f"# {field.description}\n#{PREFIX}{name.upper()}={shown(name, field.default)}")
+    for name, about in Settings.model_fields.items():
+        parts.append(f"# {about.description}\n#{PREFIX}{name.upper()}={shown(name, about.default)}")
     return "\n\n".join(parts) + "\n"

@@ -1,0 +1,197 @@
+"""The log of a process: JSON lines for machines or lines for people, each with the request that it belongs to.
+
+Modules keep ``logging.getLogger(__name__)`` and hand facts over as ``extra={"product": ...}``; `configure` decides once
+per process what becomes of them. A service that answers a request puts it around the work (`following`) and adds what
+it learns (`note`): every line written until the end, in threads too, then carries these facts. What looks like a
+secret is written as ``***``, whoever logged it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+
+from shelfwise.domain.trace import Trace
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+Form = Literal["auto", "console", "json"]
+Line = MutableMapping[str, Any]
+
+MASK: Final = "***"
+_ENCODER: Final = json.JSONEncoder(default=str, ensure_ascii=False)
+_SECRET_NAME: Final = re.compile(r"passw|secret|token|authorization|cookie|api_?key|credential|private_?key", re.I)
+_SECRET_TEXT: Final = (
+    (re.compile(r"(://[^\s:/@]*:)[^\s@/]+(@)"), rf"\1{MASK}\2"),
+    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {MASK}"),
+    (re.compile(r"\b(password|passwd|secret|token|api_?key)(\s*[=:]\s*)[^\s,;&\"']+", re.I), rf"\1\2{MASK}"),
+)
+
+
+@dataclass(eq=False)
+class Context:
+    """What is being worked on, and the facts that every line about it carries."""
+
+    trace: Trace
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+_access: Callable[..., None] | None = None
+_current: Final[ContextVar[Context | None]] = ContextVar("shelfwise_request", default=None)
+
+
+def current_trace() -> Trace | None:
+    """Return the span that is being worked on, to be carried into events and jobs; None outside of any."""
+    context = _current.get()
+    return None if context is None else context.trace
+
+
+def note(**facts: Any) -> None:
+    """Add facts, such as ``user="anna"``, to all further lines about what is being worked on."""
+    context = _current.get()
+    if context is not None:
+        context.facts.update(facts)
+
+
+def begin(trace: Trace) -> Token[Context | None]:
+    """Let all lines from here belong to a span, until `end`; `following` is the form with a block."""
+    return _current.set(Context(trace))
+
+
+def end(token: Token[Context | None]) -> None:
+    """Go back to what was worked on before `begin`."""
+    _current.reset(token)
+
+
+@contextmanager
+def following(header: str = "", **facts: Any) -> Iterator[Trace]:
+    """Work on what a ``traceparent`` header caused, such as a job, or on something new where it is empty."""
+    token = begin(Trace.following(header))
+    try:
+        note(**facts)
+        trace = current_trace()
+        assert trace is not None  # noqa: S101  (set two lines above)
+        yield trace
+    finally:
+        end(token)
+
+
+def access(**facts: Any) -> None:
+    """Write the line about a request that was answered; nothing where `configure` has set no level that shows it.
+
+    Facts must be free of secrets: this line alone is not looked through for them, since there is one for each request.
+    """
+    if _access is not None:
+        _access("request_completed", **facts)
+
+
+def configure(level: str, form: Form = "auto", stream: TextIO | None = None) -> None:
+    """Write the log of this process; of what was configured before nothing stays.
+
+    Parameters
+    ----------
+    level
+        Least severity of Shelfwise's own lines; of other libraries' only warnings and errors are written.
+    form
+        ``auto`` writes for people where ``stream`` is a terminal, and JSON otherwise.
+    stream
+        Default stderr: stdout is for data.
+    """
+    import structlog
+
+    to = stream or sys.stderr
+    machine = form == "json" or (form == "auto" and not to.isatty())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.stdlib.ExtraAdder(),
+        _with_request,
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(serializer=_json)
+        if machine
+        else structlog.dev.ConsoleRenderer(
+            colors=to.isatty(), timestamp_key="time", exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    ending: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _trace_of_error, _masked]
+    handler = _Ours(to)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*ending, renderer]))
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if isinstance(each, _Ours)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    logging.getLogger("shelfwise").setLevel(level)
+    global _access
+    _access = None
+    if logging.getLogger("shelfwise").isEnabledFor(logging.INFO):
+        own: list[Processor] = [structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"), _with_request]
+        logger = structlog.wrap_logger(
+            structlog.WriteLogger(to), processors=[*own, renderer], wrapper_class=structlog.BoundLogger,
+        )  # fmt: skip
+        _access = logger.bind(level="info", logger="shelfwise.access").info
+
+
+class _Ours(logging.StreamHandler[TextIO]):
+    """The handler that `configure` made."""
+
+
+def _with_request(_logger: Any, _method: str, line: Line) -> Line:
+    context = _current.get()
+    if context is not None:
+        trace = context.trace
+        line.update(context.facts)
+        line["trace_id"], line["span_id"] = trace.trace_id, trace.span_id
+    return line
+
+
+def _json(line: Line, **_: Any) -> str:
+    return _ENCODER.encode(line)
+
+
+def _trace_of_error(_logger: Any, _method: str, line: Line) -> Line:
+    """Turn an exception into text here, so that it is looked through for secrets, too."""
+    error = line.pop("exc_info", None)
+    if error:
+        about = sys.exc_info() if error is True else error
+        line["exception"] = "".join(traceback.format_exception(*about)).rstrip()
+    return line
+
+
+def _masked(_logger: Any, _method: str, line: Line) -> Line:
+    for name, value in line.items():
+        line[name] = _without_secrets(name, value)
+    return line
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    if _SECRET_NAME.search(name):
+        return MASK if value else value
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {key: _without_secrets(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets("", item) for item in value]
+    return value
+
+
+def masked(text: str) -> str:
+    """Return a text without the passwords and tokens in it.
+
+    >>> masked("postgresql://anna:s3cret@db/shop, Authorization: Bearer abcdefghij")
+    'postgresql://anna:***@db/shop, Authorization: Bearer ***'
+    """
+    for pattern, instead in _SECRET_TEXT:
+        text = pattern.sub(instead, text)
+    return text
