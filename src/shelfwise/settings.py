@@ -125,6 +125,14 @@ class Settings(BaseSettings):
         ge=0,
         description="Requests a minute from one address that do not say who asks, or cannot prove it; 0: any.",
     )
+    models_folder: Path | None = Field(
+        None,
+        description="Folder of the registry's models, of this shop alone. Empty: beside the database's file and named "
+        "after it, or `models` in the working folder where the database is on a server.",
+    )
+    training_timeout_seconds: float = Field(
+        3600.0, gt=0, le=86_400, description="After so long the training of a model is ended; nothing of it is kept."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING",
         description="Least severity that is written to the log on stderr; where it is not set, `serve` takes INFO.",

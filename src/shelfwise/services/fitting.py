@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from shelfwise.app import App
 from shelfwise.domain.covariates import Covariate
@@ -18,6 +16,7 @@ from shelfwise.domain.errors import ModelError, StorageError
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Estimator, Predictor
+from shelfwise.services.packing import packed, unpacked
 from shelfwise.storage import models
 
 _log: Final = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def fitted(app: App, panel: Panel, model: str) -> Predictor:
         payload = models.load(connection, fingerprint)
     if payload is not None:
         try:
-            return wanted.restore(_unpacked(payload))
+            return wanted.restore(unpacked(payload))
         except ModelError as error:  # what is stored can always be made again
             _log.warning("the stored model is not used: %s", error)
     predictor = wanted.fit(panel)
@@ -50,7 +49,7 @@ def fitted(app: App, panel: Panel, model: str) -> Predictor:
                 fingerprint,
                 model=predictor.name,
                 version=predictor.version,
-                payload=_packed(predictor.to_arrays()),
+                payload=packed(predictor.to_arrays()),
                 created_at=app.now(),
             )
     except StorageError as error:  # a full disk must not keep the forecast from the one who asked
@@ -90,17 +89,3 @@ def _past(covariate: Covariate, panel: Panel) -> bytes:
     """Return a covariate up to the cutoff as bytes: how far ahead it was laid out changes no fit."""
     known = covariate.until(panel.ends)
     return repr(known.categories).encode() + np.ascontiguousarray(known.values).tobytes()
-
-
-def _packed(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def _unpacked(payload: bytes) -> dict[str, npt.NDArray[Any]]:
-    try:
-        with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, KeyError) as error:
-        raise ModelError(f"stored model cannot be read: {error}; it is fitted again") from error

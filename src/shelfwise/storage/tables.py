@@ -13,7 +13,7 @@ Three choices hold for all of them:
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
@@ -59,6 +59,25 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: int | None, dialect: Dialect | None) -> datetime | None:
         """Turn microseconds into a naive datetime."""
         return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time, kept as microseconds since 1970 in UTC: for what must not jump when the clocks change.
+
+    >>> Instant().process_bind_param(datetime(1970, 1, 2, tzinfo=UTC), None)
+    86400000000
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect | None) -> int | None:
+        """Turn a moment with a zone into microseconds."""
+        return None if value is None else (value - _EPOCH.replace(tzinfo=UTC)) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect | None) -> datetime | None:
+        """Turn microseconds into a moment in UTC."""
+        return None if value is None else _EPOCH.replace(tzinfo=UTC) + timedelta(microseconds=value)
 
 
 class Day(TypeDecorator[date]):
@@ -584,4 +603,174 @@ audit_log = Table(
     Column("status", Integer),
     Column("request_id", String(64), nullable=False),
     Column("address", String(64), nullable=False),
+)
+
+# Work to be done after the transaction that asked for it; see `shelfwise.storage.jobs`.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(64), nullable=False),
+    # Queued jobs of one kind and subject are merged into one.
+    Column("subject", String(CODE_LENGTH), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    # The lower ones run first.
+    Column("priority", Integer, nullable=False),
+    Column("run_after", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("most_attempts", Integer, nullable=False),
+    # Until when the holder may be silent before another worker takes the job; null while nobody holds it.
+    Column("lease_until", Instant),
+    Column("holder", String(64)),
+    Column("step", String(CODE_LENGTH)),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("error", Text),
+    # Of the request that asked for it.
+    Column("request_id", String(64)),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'parked', 'cancelled')", name="state"),
+    Index("ix_jobs_due", "state", "priority", "run_after"),
+    Index("ix_jobs_subject", "state", "kind", "subject"),
+    Index("ix_jobs_finished_at", "finished_at"),
+)
+
+# When what happens by the clock is due next.
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    # As it was when `next_at` was worked out of it.
+    Column("rule", String(CODE_LENGTH), nullable=False),
+    Column("next_at", Instant, nullable=False),
+)
+
+# Who reads the outbox, and up to which event.
+outbox_readers = Table(
+    "outbox_readers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("last_event", Integer, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("host", String(CODE_LENGTH), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+)
+
+# Fitted models that a person can name, compare and put to work; the arrays themselves are files under `sha256`. See
+# `shelfwise.storage.artefacts`.
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The model's name in the catalog, so that name and number can stand in an address.
+    Column("name", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    # `shop`, or `product:` and a code: what it was trained on and answers for.
+    Column("scope", String(CODE_LENGTH + 8), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("data_until", Day, nullable=False),
+    Column("data_fingerprint", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    UniqueConstraint("name", "number"),
+    CheckConstraint("state IN ('ready', 'archived')", name="state"),
+)
+
+# Which version answers (champion) and which is looked at beside it (challenger): one row for each scope and alias.
+model_aliases = Table(
+    "model_aliases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("scope", String(CODE_LENGTH + 8), nullable=False),
+    Column("alias", String(16), nullable=False),
+    Column("version_id", ForeignKey("model_versions.id"), nullable=False),
+    Column("since", Moment, nullable=False),
+    UniqueConstraint("scope", "alias"),
+    CheckConstraint("alias IN ('champion', 'challenger')", name="alias"),
+)
+
+# Append only: going back is one more row.
+model_deployments = Table(
+    "model_deployments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("scope", String(CODE_LENGTH + 8), nullable=False, index=True),
+    Column("alias", String(16), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("version_id", ForeignKey("model_versions.id"), nullable=False),
+    Column("previous_id", ForeignKey("model_versions.id")),
+    Column("reason", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    CheckConstraint("action IN ('deploy', 'rollback')", name="action"),
+)
+
+# How a version did in periods that came after it was trained.
+model_scores = Table(
+    "model_scores",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version_id", ForeignKey("model_versions.id"), nullable=False),
+    # The last day that the forecast knew, and how many days after it were scored.
+    Column("cutoff", Day, nullable=False),
+    Column("periods", Integer, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("measured_at", Moment, nullable=False),
+    UniqueConstraint("version_id", "cutoff", "periods"),
+)
+
+# The newest forecast, order and risk of each series, by the codes of product and warehouse and without a foreign key:
+# they are made from what the store knows, and must not keep a product alive that an undone import takes away. See
+# `shelfwise.storage.live_forecasts`.
+live_forecasts = Table(
+    "live_forecasts",
+    metadata,
+    Column("product", String(CODE_LENGTH), primary_key=True),
+    Column("warehouse", String(CODE_LENGTH), primary_key=True),
+    # Rises with every change of any row, so that a reader can ask for what changed since.
+    Column("version", Integer, nullable=False, index=True),
+    # The newest event in the outbox that the row has felt: an older state never takes the place of a newer one.
+    Column("watermark", Integer, nullable=False),
+    Column("model", String(CODE_LENGTH), nullable=False),
+    Column("model_version", String(CODE_LENGTH), nullable=False),
+    Column("data_until", Day, nullable=False),
+    Column("horizon", Integer, nullable=False),
+    Column("computed_at", Moment, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("payload", LargeBinary(2**32 - 1), nullable=False),
+)
+
+# One row: under which fitted model, and from which data, all of them were made last.
+live_publications = Table(
+    "live_publications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("watermark", Integer, nullable=False),
+    Column("model", String(CODE_LENGTH), nullable=False),
+    Column("model_version", String(CODE_LENGTH), nullable=False),
+    # `fitted_models.fingerprint`, without a foreign key: old ones go, and the model can be fitted again.
+    Column("fitted_model", String(64), nullable=False),
+    Column("first_day", Day, nullable=False),
+    Column("data_until", Day, nullable=False),
+    Column("horizon", Integer, nullable=False),
+    Column("published_at", Moment, nullable=False),
 )
