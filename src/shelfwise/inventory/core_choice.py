@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from shelfwise.domain.errors import ModelError
 from shelfwise.inventory.exact_choice import solve_exactly
+from shelfwise.inventory.joint_problem import JointProblem, PricedLimit
 from shelfwise.inventory.joint_repair import Repair
-from shelfwise.inventory.lagrangian import JointProblem, Point, PricedItems, PricedLimit
 from shelfwise.inventory.order_options import Floats
+from shelfwise.inventory.priced_items import Point, PricedItems
 
 CORE_OPTIONS: Final = 1_500
 PER_LIMIT: Final = 10

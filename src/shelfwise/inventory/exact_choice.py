@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shelfwise.domain.errors import ModelError
-from shelfwise.inventory.lagrangian import JointProblem
+from shelfwise.inventory.joint_problem import JointProblem
 from shelfwise.inventory.order_options import Floats, Integers
 
 MOST_ITEMS: Final = 10_000

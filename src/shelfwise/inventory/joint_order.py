@@ -19,18 +19,11 @@ import numpy as np
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.inventory.exact_choice import MOST_ITEMS, solve_exactly
+from shelfwise.inventory.joint_problem import MOST_SUPPLIERS, JointProblem, PricedLimit, SupplierMinimum, least_rows
 from shelfwise.inventory.joint_repair import repaired
-from shelfwise.inventory.lagrangian import (
-    MOST_SUPPLIERS,
-    Dual,
-    JointProblem,
-    PricedItems,
-    PricedLimit,
-    SupplierMinimum,
-    least_rows,
-    solve_dual,
-)
+from shelfwise.inventory.lagrangian import Dual, solve_dual
 from shelfwise.inventory.order_options import Flags, Floats, Integers, Limit, OrderOptions
+from shelfwise.inventory.priced_items import PricedItems
 from shelfwise.inventory.supplier_choice import SupplierChoice
 
 Mode = Literal["auto", "lagrangian", "exact"]

@@ -16,8 +16,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfwise.inventory.lagrangian import Dual, Layer, Point, PricedItems
+from shelfwise.inventory.joint_problem import Layer
+from shelfwise.inventory.lagrangian import Dual
 from shelfwise.inventory.order_options import Floats, Integers
+from shelfwise.inventory.priced_items import Point, PricedItems
 
 CANDIDATES: Final = 100_000
 MOST_WALKED: Final = 60_000

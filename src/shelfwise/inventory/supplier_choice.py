@@ -26,8 +26,9 @@ from scipy.sparse import csc_array, lil_array
 
 from shelfwise.inventory.core_choice import chosen_in_core
 from shelfwise.inventory.joint_repair import Repair, walked
-from shelfwise.inventory.lagrangian import Cut, Dual, PricedItems, solve_node
+from shelfwise.inventory.lagrangian import Dual, solve_node
 from shelfwise.inventory.order_options import Floats
+from shelfwise.inventory.priced_items import Cut, PricedItems
 
 MOST_BRANCHED: Final = 150
 """Nodes looked at."""
