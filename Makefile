@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 COMPILE = $(PY) -m uv pip compile -q --universal --fork-strategy fewest --generate-hashes --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
-PYTEST = $(PY) -m pytest -n $(WORKERS) --cov --cov-report=term
+PYTEST = $(PY) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo lint format test test-full bench lock clean
@@ -37,10 +37,10 @@ format:  ## rewrite the sources in the house style
 test: lint  ## lint, then every test that needs neither a browser nor minutes of load
 	$(PYTEST) $(ARGS)
 
-test-full:  ## test, with torch on CPU, ray, browser, soak and nightly tests as well
+test-full:  ## test, with torch on CPU, ray, browser, soak and nightly tests as well, and how much of the code they ran
 	@bash scripts/bootstrap.sh full
 	@$(MAKE) --no-print-directory lint
-	$(PYTEST) -m "" $(ARGS)
+	$(PYTEST) -m "" --cov --cov-report=term $(ARGS)
 
 bench:  ## run every measurement of bench/ with its defaults (one of them: .venv/bin/python bench/NAME.py --help)
 	@bash scripts/bootstrap.sh bench
