@@ -8,19 +8,21 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shelfwise import __version__
+from shelfwise import __version__, logs
 from shelfwise.api import problems
+from shelfwise.api.observed import PROBLEM, Observed
 from shelfwise.api.routes import ROUTERS
 from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError
+from shelfwise.services.metrics import Metrics
 from shelfwise.services.serving import Serving
 
 LARGEST_BODY: Final = 16 << 20  # bytes
@@ -72,15 +74,17 @@ def asgi(shop: App, hosts: Iterable[str] = LOOPBACK_NAMES) -> ASGIApp:
         127.0.0.1 would otherwise speak to a service that trusts its machine.
     """
 
+    metrics = Metrics()
+
     @asynccontextmanager
     async def running(made: FastAPI) -> AsyncIterator[None]:
-        with Serving.start(shop) as serving:
+        with Serving.start(shop, metrics) as serving:
             made.state.serving = serving
             yield
 
     made = api()
     made.router.lifespan_context = running
-    return Envelope(made, hosts)
+    return Observed(Envelope(made, hosts), metrics)
 
 
 def serve(shop: App, host: str, port: int, ready: Callable[[str], None] = lambda _: None) -> None:
@@ -150,8 +154,10 @@ class Envelope:
         headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
         given = headers.get(b"x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, scope["path"], request_id)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        logs.note(request_id=request_id)
+        answer = _Answer(send, scope["path"], state)
         if _host(headers.get(b"host", "")) not in self.hosts:
             await answer.refuse(*MISDIRECTED)
             return
@@ -166,8 +172,8 @@ class Envelope:
 class _Answer:
     """The way out of the envelope."""
 
-    def __init__(self, send: Send, path: str, request_id: str) -> None:
-        self._send, self._path, self._request_id = send, path, request_id
+    def __init__(self, send: Send, path: str, state: MutableMapping[str, Any]) -> None:
+        self._send, self._path, self._state, self._request_id = send, path, state, str(state["request_id"])
         self.begun = self._replaced = False
 
     async def __call__(self, message: Message) -> None:
@@ -188,6 +194,7 @@ class _Answer:
 
     async def refuse(self, status: int, name: str, title: str, detail: str) -> None:
         """Answer with a problem that no handler of errors gets to see."""
+        self._state[PROBLEM] = name
         body = problems.Problem(
             type=problems.PREFIX + name, title=title, status=status, detail=detail, instance=self._path,
             request_id=self._request_id,

@@ -43,6 +43,7 @@ KINDS: Final[tuple[tuple[type[ShelfwiseError], int, str, str], ...]] = (
 )
 INVALID: Final = (422, "invalid-request", "The request is not as the interface describes it")
 UNREADABLE: Final = (400, "unreadable-request", "The request cannot be read")
+RETRY_SECONDS: Final = "2"
 FAULT: Final = (500, "fault", "A fault in the program")
 
 
@@ -79,7 +80,8 @@ def install(api: FastAPI) -> None:
         status, name, title = next((s, n, t) for kind, s, n, t in KINDS if isinstance(error, kind))
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("%s %s: %s", request.method, request.url.path, error)
-        return problem(request, status, name, title, str(error))
+        later = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return problem(request, status, name, title, str(error), headers=later)
 
     @api.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -106,7 +108,8 @@ def problem(
     request: Request, status: int, name: str, title: str, detail: str, errors: Sequence[FieldError] = (), *,
     headers: Any = None,
 ) -> JSONResponse:  # fmt: skip
-    """Return one error as an answer."""
+    """Return one error as an answer, and note which, for who counts them."""
+    request.state.problem = name
     body = Problem(
         type=PREFIX + name, title=title, status=status, detail=detail, instance=request.url.path,
         request_id=str(request.state.request_id), errors=list(errors),

@@ -163,8 +163,12 @@ def predict(question: Question, workers: Workers | None = None, timeout_seconds:
             _log.warning("prediction of %s by %s: %s", question.product, question.model, error)
             answer = _answer(question, BASE_MODEL, f"{question.model} was asked for: {error}")
     _log.info(
-        "prediction_completed product=%s model=%s days=%d context=%d seconds=%.3f",
-        question.product, answer.model, question.days_ahead, answer.summary.days, time.perf_counter() - began,
+        "prediction_completed",
+        extra={
+            "product": question.product, "model": answer.model, "asked_for": question.model,
+            "days_ahead": question.days_ahead, "context_length": answer.summary.days,
+            "seconds": round(time.perf_counter() - began, 4),
+        },
     )  # fmt: skip
     return answer
 
