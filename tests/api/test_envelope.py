@@ -139,6 +139,8 @@ def _examples() -> list[tuple[str, str, Any]]:
     described = server.api().openapi()
     found = []
     for path, methods in described["paths"].items():
+        if path.startswith("/api/v1/"):  # these need a shop with something in it: see test_resource_examples.py
+            continue
         for method, operation in methods.items():
             content = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if content is None:

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from shelfwise.app import App
 from shelfwise.services.serving import Serving
 
 
@@ -14,3 +15,10 @@ def _serving(request: Request) -> Serving:
 
 
 ServingNow = Annotated[Serving, Depends(_serving)]
+
+
+def _shop(serving: ServingNow) -> App:
+    return serving.shop
+
+
+ShopNow = Annotated[App, Depends(_shop)]

@@ -24,6 +24,48 @@ def products(app: App) -> pl.DataFrame:
     return table.join(on_hand, on="product", how="left", maintain_order="left")
 
 
+def find_products(
+    app: App, *, q: str | None = None, category: str | None = None, supplier: str | None = None
+) -> pl.DataFrame:
+    """Return the products, as `products` does, that meet every condition given.
+
+    Parameters
+    ----------
+    q
+        Part of the code, name or brand, whatever the case.
+    category, supplier
+        Exactly these.
+    """
+    table = products(app)
+    if q:
+        asked = q.casefold()
+        table = table.filter(
+            pl.any_horizontal(
+                pl.col(name).str.to_lowercase().str.contains(asked, literal=True).fill_null(value=False)
+                for name in ("product", "name", "brand")
+            )
+        )
+    given = {name: value for name, value in (("category", category), ("supplier", supplier)) if value is not None}
+    return table.filter(*(pl.col(name) == value for name, value in given.items())) if given else table
+
+
+def product(app: App, wanted: str) -> tuple[dict[str, Any], pl.DataFrame]:
+    """Return one product as a row of `products`, and its stock: ``warehouse, on_hand, as_of``.
+
+    Raises
+    ------
+    NotFound
+        There is no product of that code or name; the message lists the nearest.
+    """
+    with app.database.read() as connection:
+        table = catalogue.products(connection)
+        code = product_code(table, wanted)
+        levels = stock.stock_levels(connection).filter(pl.col("product") == code)
+    on_hand = levels["on_hand"].sum() if levels.height else None
+    row = table.row(by_predicate=pl.col("product") == code, named=True)
+    return {**row, "on_hand": on_hand}, levels.select("warehouse", "on_hand", "as_of")
+
+
 def suppliers(app: App) -> pl.DataFrame:
     """Return SUPPLIERS with the measured lead time, the number of deliveries behind it, and the products they bring."""
     with app.database.read() as connection:

@@ -68,8 +68,16 @@ def levels(app: App, product: str | None = None, warehouse: str | None = None) -
     return named.select("product", "name", "warehouse", "on_hand", "as_of")
 
 
-def history(app: App, product: str, warehouse: str | None = None, limit: int = 30) -> pl.DataFrame:
+def history(
+    app: App,
+    product: str,
+    warehouse: str | None = None,
+    limit: int = 30,
+    after: tuple[dt.datetime, int] | None = None,
+) -> pl.DataFrame:
     """Return a product's newest lines with their corrections (``movement_history.SCHEMA``).
+
+    ``after`` names a line by its moment and number: those booked for earlier are given.
 
     Raises
     ------
@@ -83,7 +91,7 @@ def history(app: App, product: str, warehouse: str | None = None, limit: int = 3
     with app.database.read() as connection:
         code = product_code(catalogue.products(connection), product)
         place = None if warehouse is None else warehouse_code(catalogue.warehouses(connection), warehouse)
-        return movement_history.movement_history(connection, code, place, limit)
+        return movement_history.movement_history(connection, code, place, limit, after)
 
 
 def count(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
@@ -23,14 +24,19 @@ _KEYED: Final = {"product_id": tables.products, "warehouse_id": tables.warehouse
 
 
 def movement_history(
-    connection: Connection, product: str, warehouse: str | None = None, limit: int = 30
+    connection: Connection,
+    product: str,
+    warehouse: str | None = None,
+    limit: int = 30,
+    after: tuple[datetime, int] | None = None,
 ) -> pl.DataFrame:
     """Return the newest ``limit`` lines of a product, newest first, each followed by its corrections in their order.
 
     Columns (`SCHEMA`): ``line``, its number; ``record``, which is *booked*, *corrected*, *taken off* (the line counts
     no more) or *reverted* (a correction was taken back); ``correction``, the number of that record; ``holds``, whether
     demand and stock count this row; what the line says by it; who said so, when and why. A line is the product's where
-    it was booked for it or a correction put it there.
+    it was booked for it or a correction put it there. ``after`` names a line by its moment and number: those that
+    follow it in this order are given.
     """
     m = tables.stock_movements.c
     mine = _is_of(m, product, warehouse)
@@ -44,6 +50,8 @@ def movement_history(
             .where(_is_of(line, product, warehouse))
         )
         mine = or_(mine, m.id.in_(put_here))
+    if after is not None:
+        mine = and_(mine, or_(m.occurred_at < after[0], and_(m.occurred_at == after[0], m.id < after[1])))
     newest = select(m.id).where(mine).order_by(m.occurred_at.desc(), m.id.desc()).limit(limit)
     lines = connection.scalars(newest).all()
     records: list[dict[str, Any]] = [dict(row._mapping) for row in connection.execute(_booked(lines))]

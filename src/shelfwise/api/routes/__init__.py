@@ -6,6 +6,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from shelfwise.api.routes import health, predict
+from shelfwise.api.routes import health, metrics, predict, products
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, predict.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, metrics.router, predict.router, products.router)
