@@ -73,6 +73,7 @@ class Database:
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _writer: int | None = None
     _process: int = field(default_factory=os.getpid)
+    _listeners: tuple[Callable[[], None], ...] = ()
 
     @classmethod
     def open(
@@ -181,6 +182,36 @@ class Database:
             stack.enter_context(self._my_turn())
             stack.enter_context(self._dialect.writing(connection))
             yield connection
+        for tell in self._listeners:
+            tell()
+
+    @contextlib.contextmanager
+    def write_beside(self) -> Iterator[Connection]:
+        """Give a connection for a short transaction that changes single rows and waits for no large write.
+
+        It takes no turn, where the database can write other rows meanwhile: for tables whose rows are claimed with a
+        lock on each (`shelfwise.storage.jobs`), and for no others. What it writes is told to no listener.
+        """
+        self._check_process()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._explained())
+            connection = stack.enter_context(self._engine.connect())
+            if not self._dialect.shares:
+                stack.enter_context(self._my_turn())
+            stack.enter_context(self._dialect.beside(connection))
+            yield connection
+
+    def listen(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call ``tell`` after each write of this process that was kept; return what ends that.
+
+        It is called in the writer's thread, so it must be quick and must not fail.
+        """
+        self._listeners = (*self._listeners, tell)
+
+        def end() -> None:
+            self._listeners = tuple(one for one in self._listeners if one is not tell)
+
+        return end
 
     def migrate(self, to: str = "head") -> tuple[str | None, str | None]:
         """Bring the schema to revision ``to``; return the revisions before and after."""
@@ -352,6 +383,11 @@ def upsert(
             rules[name] = rule or _take_the_new
     if isinstance(source, Select) or source.height:
         dialect_of(connection).upsert(connection, target, source, key, rules)
+
+
+def clock(connection: Connection) -> int:
+    """Return the time of the database's host, microseconds since 1970 in UTC: one clock for all who use it."""
+    return dialect_of(connection).clock(connection)
 
 
 def _take_the_new(new: ColumnElement[Any], _: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -51,6 +51,8 @@ class Dialect(Protocol):
     patience_seconds: float
     driver_errors: tuple[type[Exception], ...]
     """What the driver raises where SQLAlchemy does not stand in between."""
+    shares: bool
+    """Whether a transaction beside the one that holds the writers' turn can write other rows."""
 
     def __init__(self, address: Address, patience_seconds: float) -> None: ...
 
@@ -65,6 +67,12 @@ class Dialect(Protocol):
 
     def writing(self, connection: Connection) -> AbstractContextManager[None]:
         """Take the writers' turn, begin a transaction, and commit it; or roll it back after an exception."""
+
+    def beside(self, connection: Connection) -> AbstractContextManager[None]:
+        """Begin a transaction that locks single rows and takes no turn, and commit it, where ``shares`` is true."""
+
+    def clock(self, connection: Connection) -> int:
+        """Return the database host's time, microseconds since 1970 in UTC."""
 
     def migrating(self, connection: Connection) -> AbstractContextManager[None]:
         """As `writing`, for a change of the schema."""

@@ -160,6 +160,7 @@ class MySQL:
     """A database of a MariaDB or MySQL server."""
 
     driver_errors: tuple[type[Exception], ...] = (pymysql.err.MySQLError,)
+    shares = True
 
     def __init__(self, address: Address, patience_seconds: float) -> None:
         """Name the database; nothing is connected yet."""
@@ -248,6 +249,18 @@ class MySQL:
         with self._turn(connection), connection.begin():
             _run(connection, "START TRANSACTION")
             yield
+
+    @contextlib.contextmanager
+    def beside(self, connection: Connection) -> Iterator[None]:
+        """Begin with locks on rows alone: the usual isolation also locks the gaps between them."""
+        with connection.begin():
+            _run(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            _run(connection, "START TRANSACTION")
+            yield
+
+    def clock(self, connection: Connection) -> int:
+        """Ask the server, in UTC and whatever the session's zone."""
+        return int(_run(connection, "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))")[0][0])
 
     def migrating(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
         """Write; each statement on the schema commits by itself."""

@@ -121,6 +121,7 @@ class PostgreSQL:
     """A database of a PostgreSQL server."""
 
     driver_errors: tuple[type[Exception], ...] = (psycopg.Error,)
+    shares = True
 
     def __init__(self, address: Address, patience_seconds: float) -> None:
         """Name the database; nothing is connected yet."""
@@ -181,6 +182,17 @@ class PostgreSQL:
             except psycopg.errors.LockNotAvailable as error:
                 raise NoTurn from error
             yield
+
+    @contextlib.contextmanager
+    def beside(self, connection: Connection) -> Iterator[None]:
+        """Begin; each statement sees what was committed before it."""
+        connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
+        with connection.begin():
+            yield
+
+    def clock(self, connection: Connection) -> int:
+        """Ask the server, in UTC and whatever the session's zone."""
+        return int(connection.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")))
 
     def migrating(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
         """Write: a change of the schema is a transaction like others."""

@@ -81,6 +81,7 @@ class SQLite:
     """A database file."""
 
     driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    shares = False
 
     def __init__(self, address: Address, patience_seconds: float) -> None:
         """Name the file; its folder is made by `engine`."""
@@ -126,6 +127,14 @@ class SQLite:
         self._patiently(lambda: raw.execute("BEGIN IMMEDIATE"))
         with connection.begin():
             yield
+
+    def beside(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
+        """Write: the file has one lock for all of it."""
+        return self.writing(connection)
+
+    def clock(self, connection: Connection) -> int:
+        """Return this machine's time: the file is on it."""
+        return time.time_ns() // 1000
 
     @contextlib.contextmanager
     def migrating(self, connection: Connection) -> Iterator[None]:
