@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shelfwise.domain.errors import DataError
-from shelfwise.domain.events import EVENTS, ImportFinished, MovementsRecorded, PurchaseOrderChanged, read_event
+from shelfwise.domain.events import EVENTS, ImportFinished, MovementsRecorded, PurchaseOrderChanged, named, read_event
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,12 @@ from shelfwise.domain.events import EVENTS, ImportFinished, MovementsRecorded, P
 )
 def test_an_event_is_read_back_as_it_was_written(event):
     assert read_event(event.name, event.to_json()) == event
+
+
+def test_an_event_of_before_a_field_was_added_is_still_read():
+    assert read_event("movements_recorded", '{"source": "till", "inserted": 3}') == MovementsRecorded("till", 3)
+    whole = MovementsRecorded("till", 2, named(["tea", "mug"]))
+    assert read_event(whole.name, whole.to_json()) == whole
 
 
 def test_every_event_is_stored_under_a_name_of_its_own():

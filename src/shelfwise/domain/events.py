@@ -6,10 +6,15 @@ Whoever reacts to an event may see it twice, so an event names what changed and 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, Final
 
 from shelfwise.domain.errors import DataError
+
+
+MOST_PRODUCTS: Final = 100
+"""An event names the products it touches up to so many; one that touches more names none."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,15 @@ class Event:
 
 @dataclass(frozen=True)
 class MovementsRecorded(Event):
-    """Stock movements were booked: forecasts and orders of what they touch are out of date."""
+    """Stock movements were booked: forecasts and orders of what they touch are out of date.
+
+    ``products`` are the codes of what they touch; empty where that is not known, or more than `MOST_PRODUCTS`.
+    """
 
     name: ClassVar[str] = "movements_recorded"
     source: str
     inserted: int
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,8 +128,20 @@ EVENTS: Final[dict[str, type[Event]]] = {
 }
 
 
+def named(products: Iterable[str]) -> tuple[str, ...]:
+    """Return the products that an event names: each once, or none if they are more than `MOST_PRODUCTS`.
+
+    >>> named(["tea", "mug", "tea"]), named(map(str, range(101)))
+    (('tea', 'mug'), ())
+    """
+    each = tuple(dict.fromkeys(products))
+    return each if len(each) <= MOST_PRODUCTS else ()
+
+
 def read_event(name: str, payload: str) -> Event:
     """Return the event that was stored under ``name`` as JSON.
+
+    A field that the event got since it was stored, with a default, may be missing.
 
     Raises
     ------
@@ -136,7 +157,8 @@ def read_event(name: str, payload: str) -> Event:
     try:
         values: dict[str, Any] = json.loads(payload)
         wanted = {f.name for f in fields(kind)}
-        if set(values) != wanted:
+        needed = {f.name for f in fields(kind) if f.default is MISSING}
+        if not needed <= set(values) <= wanted:
             raise ValueError(f"its fields are {sorted(values)}, not {sorted(wanted)}")
         return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
     except (ValueError, TypeError) as error:

@@ -14,7 +14,7 @@ import polars as pl
 from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ConflictError, NotFound, ParameterError
-from shelfwise.domain.events import MovementsRecorded
+from shelfwise.domain.events import MovementsRecorded, named
 from shelfwise.services.decisions import decider
 from shelfwise.services.names import product_code, warehouse_code
 from shelfwise.storage import catalogue, corrections, movement_history, outbox, sales, stock
@@ -233,7 +233,7 @@ def _book(
     done = sales.append_movements(connection, lines)
     if done.inserted:
         add_notes(connection, SOURCE, lines["line_id"].to_list(), Note(decider(), app.now(), reason or None))
-        outbox.append(connection, app.now(), MovementsRecorded(SOURCE, done.inserted))
+        outbox.append(connection, app.now(), MovementsRecorded(SOURCE, done.inserted, named(lines["product"])))
     moments = {(product, warehouse): moment for product, warehouse, _ in legs}
     notes = stock_notes(connection, moments) if done.inserted else []
     return Booked(key, lines, not done.inserted, tuple(notes))
