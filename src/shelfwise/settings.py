@@ -33,7 +33,7 @@ from shelfwise.domain.frames import parse_service_level
 PREFIX: Final = "SHELFWISE_"
 ENV_FILE: Final = ".env"
 TOML_FILE: Final = "shelfwise.toml"
-_SECRET: Final = ("database", "database_password", "jwt_secret")
+_SECRET: Final = ("database", "database_password", "jwt_secret", "redis_url")
 SHORTEST_SECRET: Final = 32
 
 
@@ -133,6 +133,19 @@ class Settings(BaseSettings):
     training_timeout_seconds: float = Field(
         3600.0, gt=0, le=86_400, description="After so long the training of a model is ended; nothing of it is kept."
     )
+    create_unknown_products: bool = Field(
+        True,
+        description="Whether a movement of a product that is not in the store creates it, as an import does; "
+        "else it is refused.",
+    )
+    idempotency_hours: float = Field(
+        24.0, gt=0, le=8760, description="Hours for which an answer is kept under the Idempotency-Key of its request."
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="A Redis, like redis://host:6379/0, that several processes of the service share: it counts requests "
+        "for all of them. Nothing is kept there that is not elsewhere.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING",
         description="Least severity that is written to the log on stderr; where it is not set, `serve` takes INFO.",
@@ -154,7 +167,7 @@ class Settings(BaseSettings):
     def _address(cls, value: Any) -> Any:
         return Address.parse(value) if isinstance(value, str | Path) else value
 
-    @field_validator("database_password", "database_password_file", "jwt_secret", "jwt_secret_file", mode="before")
+    @field_validator("database_password", "database_password_file", "jwt_secret", "jwt_secret_file", "redis_url", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from time import perf_counter
 from types import TracebackType
 from typing import Literal
 
@@ -10,6 +13,9 @@ from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
 from shelfwise.execution.local import Workers
 from shelfwise.services import stateless
+from shelfwise.services.metrics import Metrics
+from shelfwise.services.reacting import Reacting
+from shelfwise.services.recording import Recorder
 
 State = Literal["ready", "failed"]
 
@@ -38,18 +44,50 @@ class Readiness:
 
 @dataclass(eq=False)
 class Serving:
-    """A shop that is being served; made by `start`."""
+    """A shop that is being served; made by `start`.
+
+    Parameters
+    ----------
+    shop
+        The shop; it stays open, it belongs to whoever opened it.
+    workers
+        The processes that make forecasts.
+    reacting
+        What brings forecast, risk and orders up to date after movements; None where nothing does.
+    metrics
+        What it counts in.
+    """
 
     shop: App
     workers: Workers = field(repr=False)
+    reacting: Reacting | None = field(default=None, repr=False)
+    metrics: Metrics = field(default_factory=Metrics, repr=False)
+    recorder: Recorder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Start the writer of movements."""
+        self.recorder = Recorder(self.shop, self.felt)
 
     @classmethod
-    def start(cls, shop: App) -> Serving:
-        """Start the worker processes; they load the models while the service already answers."""
-        return cls(shop, Workers(shop.settings.inference_processes, modules=("shelfwise.services.stateless",)))
+    def start(cls, shop: App, metrics: Metrics | None = None) -> Serving:
+        """Start the worker processes; they load the models while the service already answers.
+
+        Parameters
+        ----------
+        metrics
+            Where to count; None counts where nobody looks.
+        """
+        processes = shop.settings.inference_processes
+        workers = Workers(processes, modules=("shelfwise.services.stateless",))
+        serving = cls(shop, workers, metrics=metrics or Metrics())
+        serving.metrics.watch(shop, processes, workers.alive)
+        return serving
 
     def close(self) -> None:
-        """End the workers; the shop stays open, it belongs to whoever opened it."""
+        """Book the movements that wait, then end all that runs."""
+        self.recorder.close()
+        if self.reacting is not None:
+            self.reacting.close()
         self.workers.close()
 
     def __enter__(self) -> Serving:
@@ -62,9 +100,20 @@ class Serving:
         """Close it."""
         self.close()
 
+    def felt(self, products: Iterable[str]) -> Future[None] | None:
+        """Say that movements of these products were committed; the future is done once forecast and orders follow.
+
+        None where nothing follows from them in this process.
+        """
+        return None if self.reacting is None else self.reacting.felt(products)
+
     def predict(self, question: stateless.Question) -> stateless.Answer:
         """Answer a question under the time limit of the settings."""
-        return stateless.predict(question, self.workers, self.shop.settings.inference_timeout_seconds)
+        began = perf_counter()
+        answer = stateless.predict(question, self.workers, self.shop.settings.inference_timeout_seconds)
+        instead_of = question.model if answer.note else None
+        self.metrics.prediction(answer.model, perf_counter() - began, instead_of=instead_of)
+        return answer
 
     def readiness(self) -> Readiness:
         """Look at the database and the models, which takes milliseconds."""

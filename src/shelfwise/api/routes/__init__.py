@@ -6,6 +6,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from shelfwise.api.routes import health, metrics, predict, products
+from shelfwise.api.routes import health, inventory, metrics, predict, products
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router, metrics.router, predict.router, products.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    inventory.router,
+    metrics.router,
+    predict.router,
+    products.router,
+)

@@ -1,0 +1,60 @@
+"""What follows from fresh movements, soon after they are committed and off the way of whoever sent them.
+
+Products that are felt while others are being brought up to date wait in one set: hundreds of sales of one product are
+one reaction. What a process has not reacted to when it ends, the event in the outbox still tells of.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from typing import Final
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Reacting:
+    """The thread that reacts; ``react`` gets the codes of products that changed, each once."""
+
+    def __init__(self, react: Callable[[Sequence[str]], object]) -> None:
+        self._react = react
+        self._waiting: dict[str, None] = {}
+        self._next: Future[None] = Future()
+        self._changed = threading.Condition()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="reacting", daemon=True)
+        self._thread.start()
+
+    def felt(self, products: Iterable[str]) -> Future[None]:
+        """Say that products changed; the future is done once that was reacted to."""
+        with self._changed:
+            self._waiting.update(dict.fromkeys(products))
+            self._changed.notify()
+            return self._next
+
+    def close(self) -> None:
+        """End after the reaction that is under way; what waits is left to the outbox."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        self._thread.join()
+        self._next.cancel()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._ending:
+                    self._changed.wait()
+                if self._ending:
+                    return
+                products, done = list(self._waiting), self._next
+                self._waiting, self._next = {}, Future()
+            try:
+                self._react(products)
+            except Exception as error:
+                _log.exception("the reaction to %d products failed", len(products))
+                done.set_exception(error)
+            else:
+                done.set_result(None)
