@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final
 
 from shelfwise.domain.errors import DataError
 
-
 MOST_PRODUCTS: Final = 100
 """An event names the products it touches up to so many; one that touches more names none."""
 
@@ -112,6 +111,14 @@ class OverrideChanged(Event):
     action: str
 
 
+@dataclass(frozen=True)
+class ForecastRefreshed(Event):
+    """The live forecast, order and risk of products changed; no product named: those of all were made anew."""
+
+    name: ClassVar[str] = "forecast_refreshed"
+    products: tuple[str, ...]
+
+
 EVENTS: Final[dict[str, type[Event]]] = {
     event.name: event
     for event in (
@@ -124,6 +131,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
         RecommendationDecided,
         PurchaseOrderChanged,
         OverrideChanged,
+        ForecastRefreshed,
     )
 }
 

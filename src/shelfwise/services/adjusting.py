@@ -179,6 +179,28 @@ def adjust(forecast: Forecast, panel: Panel, some: Sequence[Override]) -> Adjust
         return Adjusted(forecast)
     mean = np.asarray(forecast.mean(), dtype=np.float64)
     opened = panel.known_future["open"].at(panel.ends, forecast.horizon) > 0.5
+    wanted, used = wanted_means(mean, held, opened, some)
+    rows = np.flatnonzero(held.any(axis=1))
+    notes = tuple(note(one) for one in used)
+    origin = replace(forecast.provenance, notes=(*forecast.provenance.notes, *notes))
+    changed = replace(forecast.with_mean(wanted), provenance=origin)
+    return Adjusted(changed, forecast.select(rows), tuple(used))
+
+
+def wanted_means(
+    mean: Floats, held: Integers, opened: Flags, some: Sequence[Override]
+) -> tuple[Floats, list[Override]]:
+    """Return the means [N, H] that forecast overrides ask for, and those of them that hold somewhere.
+
+    Parameters
+    ----------
+    mean
+        [N, H] units, of every series that an override may be about: units a day are those of its whole scope.
+    held
+        [N, H] as `holding` gives it.
+    opened
+        [N, H] days on sale.
+    """
     wanted = mean.copy()
     used = []
     for one in some:
@@ -186,11 +208,7 @@ def adjust(forecast: Forecast, panel: Panel, some: Sequence[Override]) -> Adjust
         if cells.any():
             wanted[cells] = _wanted(Change.of(one), mean, cells, opened)
             used.append(one)
-    rows = np.flatnonzero(held.any(axis=1))
-    notes = tuple(note(one) for one in used)
-    origin = replace(forecast.provenance, notes=(*forecast.provenance.notes, *notes))
-    changed = replace(forecast.with_mean(wanted), provenance=origin)
-    return Adjusted(changed, forecast.select(rows), tuple(used))
+    return wanted, used
 
 
 def _wanted(change: Change, mean: Floats, cells: Flags, opened: Flags) -> Floats:

@@ -57,6 +57,24 @@ def fitted(app: App, panel: Panel, model: str) -> Predictor:
     return predictor
 
 
+def fingerprint_of(panel: Panel, model: str) -> str:
+    """Return the fingerprint under which `fitted` keeps a model fitted on ``panel``."""
+    return _fingerprint(estimator(model), panel)
+
+
+def kept(app: App, model: str, fingerprint: str) -> Predictor | None:
+    """Return a model as it was kept under a fingerprint, whatever data there is now; None where it is there no more."""
+    with app.database.read() as connection:
+        payload = models.load(connection, fingerprint)
+    if payload is None:
+        return None
+    try:
+        return estimator(model).restore(unpacked(payload))
+    except ModelError as error:
+        _log.warning("the stored model is not used: %s", error)
+        return None
+
+
 def _fingerprint(wanted: Estimator, panel: Panel) -> str:
     """Return a hash of the model's parameters, the program's version and the past of the panel."""
     return sha256(f"{version('shelfwise')} {described(wanted)} {panel_fingerprint(panel)}".encode()).hexdigest()

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ParameterError
-from shelfwise.domain.events import PlanPublished, RecommendationDecided
+from shelfwise.domain.events import ForecastRefreshed, PlanPublished, RecommendationDecided
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
 from shelfwise.inventory.bundles import exploded, without_bundles
@@ -177,18 +177,13 @@ def make_plan(
     """
     tell = progress or _silent
     settings = app.settings
-    rules = ProposalRules(
-        service_level=settings.service_level if service_level is None else service_level,
-        service_kind=settings.service_kind,
-        lead_time_days=settings.default_lead_time_days if lead_time_days is None else lead_time_days,
-        review_days=settings.review_days,
-    )
+    rules = rules_of(app, service_level, lead_time_days)
     tell("reading demand and stock", 0, 4)
     known = demand.load(app, days_ahead=DAYS_LAID_OUT) if known is None else known
     side = supply.load(app) if side is None else side
     chosen = settings.model if model is None else model
     words_against = adjusting.standing(app, known.planning_day, adjusting.FORECAST)
-    by_class = service_level is None and settings.class_service_levels and app.origins["service_level"] == "default"
+    by_class = service_level is None and class_decides(app)
     mark = _mark(app, known, side, rules, chosen, words_against, budgets, by_class=by_class)
     with app.database.read() as connection:
         last = plans.latest_run(connection)
@@ -214,7 +209,7 @@ def make_plan(
     lines = _topped_up(lines, side, rules)
     budget = None
     if budgets:
-        inbound = _due(coming, items, live.planning_day, horizon)
+        inbound = due_units(coming, items, live.planning_day, horizon)
         cut, budget = budgeting.within(
             lines.select(_LINE_COLUMNS), items, forecast, inbound, budgets, side.suppliers,
             settled=_settled(app, lines, live.planning_day), seed=settings.seed,
@@ -249,6 +244,22 @@ def make_plan(
     return _saved(app, plan, replace(adjusted, forecast=forecast), marks, side)
 
 
+def rules_of(app: App, service_level: float | None = None, lead_time_days: float | None = None) -> ProposalRules:
+    """Return the rules of a plan; what is not given is taken from the settings."""
+    settings = app.settings
+    return ProposalRules(
+        service_level=settings.service_level if service_level is None else service_level,
+        service_kind=settings.service_kind,
+        lead_time_days=settings.default_lead_time_days if lead_time_days is None else lead_time_days,
+        review_days=settings.review_days,
+    )
+
+
+def class_decides(app: App) -> bool:
+    """Say whether the ABC-XYZ class of a line sets its service level: nobody has set one for all."""
+    return app.settings.class_service_levels and app.origins["service_level"] == "default"
+
+
 def standing(app: App, side: Supply) -> Plan | None:
     """Return the plan made last if nothing has been booked or changed since; None where `make_plan` has to look.
 
@@ -269,7 +280,7 @@ def _nothing_booked_since(connection: Any, run: plans.PlanRun, today: dt.date) -
         if happened.event == PlanPublished(run.id):
             span = sales.sales_span(connection)
             return span is not None and not run.data_until < span[1] < today
-        if not isinstance(happened.event, RecommendationDecided):
+        if not isinstance(happened.event, RecommendationDecided | ForecastRefreshed):
             return False
     return False
 
@@ -282,21 +293,43 @@ def _lines(
 ) -> pl.DataFrame:
     """Propose chunk by chunk, so that memory stays flat; PROPOSAL_LINES and the 80 % range of daily demand."""
     days = [as_of + dt.timedelta(days=day) for day in range(forecast.horizon + 1)]
-    inbound = _due(coming, items, as_of, forecast.horizon)
+    inbound = due_units(coming, items, as_of, forecast.horizon)
     n_chunks = -(-len(forecast) * forecast.n_paths * forecast.horizon // CELLS_PER_CHUNK)
     parts, low = [], 0
     for chunk in forecast.chunks(n_chunks):
         rows = slice(low, low + len(chunk))
         low = rows.stop
-        lines = propose(items[rows], chunk.paths, inbound[rows], days, seed=seed, rules=rules)
-        rate = np.quantile(chunk.total(RATE_DAYS), [0.1, 0.9], axis=1) / RATE_DAYS  # [2, n] units per day
-        mean = chunk.mean()[:, :RATE_DAYS].mean(axis=1)
-        told = {"mean_per_day": mean, "low_per_day": rate[0], "high_per_day": rate[1]}
-        parts.append(lines.with_columns(pl.Series(name, values) for name, values in told.items()))
+        parts.append(lines_of(items[rows], chunk.paths, chunk.mean(), inbound[rows], days, rules, seed))
     return pl.concat(parts)
 
 
-def _due(coming: Incoming, items: pl.DataFrame, as_of: dt.date, horizon: int) -> Floats:
+def lines_of(
+    items: pl.DataFrame,
+    paths: NDArray[Any],
+    mean: NDArray[np.floating[Any]],
+    inbound: Floats,
+    days: Sequence[dt.date],
+    rules: ProposalRules,
+    seed: int,
+) -> pl.DataFrame:
+    """Return PROPOSAL_LINES and the mean and 80 % range of daily demand over 28 days.
+
+    Parameters
+    ----------
+    paths, mean
+        [n, S, H] and [n, H] units.
+    inbound
+        [n, H] units.
+    days
+        H + 1 days.
+    """
+    lines = propose(items, paths, inbound, days, seed=seed, rules=rules)
+    rate = np.quantile(paths[:, :, :RATE_DAYS].sum(axis=2), [0.1, 0.9], axis=1) / RATE_DAYS  # [2, n] units per day
+    told = {"mean_per_day": mean[:, :RATE_DAYS].mean(axis=1), "low_per_day": rate[0], "high_per_day": rate[1]}
+    return lines.with_columns(pl.Series(name, values) for name, values in told.items())
+
+
+def due_units(coming: Incoming, items: pl.DataFrame, as_of: dt.date, horizon: int) -> Floats:
     """Return [N, H] units on order, on the shelf from the start of each day."""
     days = [as_of + dt.timedelta(days=day) for day in range(horizon + 1)]
     return coming.by_period(items["product"].to_list(), items["warehouse"].to_list(), days, horizon)
@@ -700,7 +733,7 @@ def weighed(app: App, plan: Plan) -> OrderDecision:
     coming = incoming(
         side.open_orders, plan.as_of, lead_times=side.lead_times, assumed_lead_time_days=plan.rules.lead_time_days
     )
-    due = _due(coming, items, plan.as_of, forecast.horizon)
+    due = due_units(coming, items, plan.as_of, forecast.horizon)
     chosen = forecast.select(rows["place"].to_numpy())
     return budgeting.weigh(lines.select(_LINE_COLUMNS), items, chosen, due, seed=app.settings.seed)
 

@@ -10,7 +10,7 @@ Letters: N series, S sample paths, H days.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -133,7 +133,7 @@ def assess(
         )
     live = known.live(app.settings.live_days)
     items = _items(live.panel.series, live, side, plan)
-    lead_time = _lead_time(items, plan.rules)
+    lead_time = lead_time_of(items, plan.rules)
     learnt = Learnt(StockoutCorrector(window, "not asked for"))
     if correct:
         tell("learning from past stockouts", 3, 4)
@@ -144,7 +144,7 @@ def assess(
             learnt = Learnt(StockoutCorrector(window, str(error)))
     # a bundle has no line, and what sells in bundles alone has one
     stocked = _items(without_bundles(live.panel.series, side.bundles, known.products), live, side, plan)
-    table, by_day = _table(app, forecast, stocked, _lead_time(stocked, plan.rules), live, side, plan, window, learnt)
+    table, by_day = _table(app, forecast, stocked, lead_time_of(stocked, plan.rules), live, side, plan, window, learnt)
     if wanted is not None:
         keep = table["product"].is_in(wanted).to_numpy()
         table, by_day = table.filter(pl.Series(keep)), by_day[keep]
@@ -177,7 +177,7 @@ def _items(series: pl.DataFrame, live: Demand, side: Supply, plan: Plan) -> pl.D
     return items.join(series.select("unique_id", "name"), on="unique_id", how="left", maintain_order="left")
 
 
-def _lead_time(items: pl.DataFrame, rules: ProposalRules) -> LeadTime:
+def lead_time_of(items: pl.DataFrame, rules: ProposalRules) -> LeadTime:
     """Return the lead times of the lines, with what the plan assumes where none is known."""
     filled = items.select(
         mean=pl.col("lead_time_periods").fill_null(rules.lead_time_days),
@@ -223,7 +223,9 @@ def _table(
         alone = stockout_risk(stock, np.zeros_like(inbound[rows]), chunk.paths)
         both = _both(history[rows], ran_out[rows], chunk, stock, inbound[rows], leads, window, learnt)
         both = replace(both, corrected=np.where(has_past[rows], both.corrected, np.nan))
-        parts.append(_rows(app, some, risk, alone, both, leads, inbound[rows], plan, side, window))
+        parts.append(
+            rows_of(app, some, risk, alone, both, leads, inbound[rows], plan.as_of, plan.rules, side.calendars, window)
+        )
         curves.append(risk.probability)
     table, by_day = pl.concat(parts), np.concatenate(curves)
     place = (
@@ -282,7 +284,7 @@ def _both(
     return learnt.corrector.correct(now.probability, risk_features(now))
 
 
-def _rows(
+def rows_of(
     app: App,
     items: pl.DataFrame,
     risk: StockoutRisk,
@@ -290,10 +292,26 @@ def _rows(
     both: CorrectedRisk,
     leads: LeadTime,
     inbound: Floats,
-    plan: Plan,
-    side: Supply,
+    as_of: dt.date,
+    rules: ProposalRules,
+    calendars: Mapping[str, OrderCalendar],
     window: int,
 ) -> pl.DataFrame:
+    """Return the rows of ``Risks.table`` of some lines, in their order.
+
+    Parameters
+    ----------
+    items
+        PLANNING_ITEMS of n lines, with ``name``.
+    risk, alone
+        What the paths say with what is on its way, and had nothing been.
+    inbound
+        [n, H] units.
+    calendars
+        When each supplier takes orders, by code.
+    window
+        Days that chance and loss are about.
+    """
     draws = leads.draw(items["unique_id"].to_list(), app.settings.n_paths, app.settings.seed)  # [n, S] days
     wait = items["wait_periods"].fill_null(0).to_numpy()
     lead = np.ceil(leads.mean - 1e-9)
@@ -304,21 +322,21 @@ def _rows(
     money = risk.lost_margin(margin, window)
     saved = np.maximum(lost - risk.lost_within(wait + lead), 0.0)
     chance = both.best
-    level = items["service_level"].fill_null(plan.rules.service_level).to_numpy()
+    level = items["service_level"].fill_null(rules.service_level).to_numpy()
 
     def days(periods: Floats) -> pl.Series:
         return pl.Series(
-            [day_of(plan.as_of, p) if c else None for p, c in zip(periods, counted, strict=True)], dtype=pl.Date
+            [day_of(as_of, p) if c else None for p, c in zip(periods, counted, strict=True)], dtype=pl.Date
         )
 
-    calendars = [side.calendars.get(code, OrderCalendar()) for code in items["supplier"].fill_null("").to_list()]
-    upcoming = [plan.as_of + dt.timedelta(days=int(days_off)) for days_off in wait]
+    theirs = [calendars.get(code, OrderCalendar()) for code in items["supplier"].fill_null("").to_list()]
+    upcoming = [as_of + dt.timedelta(days=int(days_off)) for days_off in wait]
 
     def order_days(periods: Floats) -> pl.Series:
         """Take a day on which the supplier takes no orders for the last one before it on which it does."""
         found = [
             calendar.last_order_date(last, first) if last is not None and last > first else last
-            for calendar, last, first in zip(calendars, days(periods), upcoming, strict=True)
+            for calendar, last, first in zip(theirs, days(periods), upcoming, strict=True)
         ]
         return pl.Series(found, dtype=pl.Date)
 

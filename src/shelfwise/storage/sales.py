@@ -140,6 +140,65 @@ def sales_span(connection: Connection) -> tuple[date, date] | None:
     return (min(days), max(days)) if days else None
 
 
+@dataclass(frozen=True)
+class Booking:
+    """A booked line as a reader that follows the bookings needs it: its number, what it is about, and when."""
+
+    id: int
+    product: str
+    warehouse: str
+    kind: str
+    day: date
+    quantity: float
+
+
+def last_booking(connection: Connection) -> int:
+    """Return the number of the line booked last; 0 before the first."""
+    return int(connection.scalar(select(func.max(tables.stock_movements.c.id))) or 0)
+
+
+def bookings_since(connection: Connection, number: int, limit: int) -> list[Booking]:
+    """Return lines booked after a number, as they were booked, in the order of their numbers, at most ``limit``.
+
+    Read by the key, so it costs what was booked since and not what is in the store.
+    """
+    m, p, w = tables.stock_movements, tables.products, tables.warehouses
+    rows = connection.execute(
+        select(m.c.id, p.c.code, w.c.code, m.c.kind, m.c.day, m.c.quantity)
+        .select_from(m.join(p, m.c.product_id == p.c.id).join(w, m.c.warehouse_id == w.c.id))
+        .where(m.c.id > number)
+        .order_by(m.c.id)
+        .limit(limit)
+    )
+    return [Booking(*row) for row in rows]
+
+
+def sold_on(
+    connection: Connection, day: date, *, until_booking: int | None = None, product: str | None = None
+) -> dict[tuple[str, str], float]:
+    """Return units sold on a day by product and warehouse, as they stand after corrections.
+
+    Parameters
+    ----------
+    until_booking
+        Leave out lines booked after this number.
+    product
+        One product alone.
+    """
+    m, p, w = corrected_movements(connection), tables.products, tables.warehouses
+    query = (
+        select(p.c.code, w.c.code, func.sum(m.c.quantity))
+        .select_from(m.join(p, m.c.product_id == p.c.id).join(w, m.c.warehouse_id == w.c.id))
+        .where(m.c.kind == "sale", m.c.day == day)
+        .group_by(p.c.code, w.c.code)
+    )
+    if until_booking is not None:
+        query = query.where(m.c.id <= until_booking)
+    if product is not None:
+        query = query.where(p.c.code == product)
+    return {(code, place): float(units) for code, place, units in connection.execute(query)}
+
+
 def sources_of_sales(connection: Connection) -> set[str]:
     """Return the sources that sales were booked from."""
     m, source = tables.stock_movements, tables.sources

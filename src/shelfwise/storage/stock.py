@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -63,6 +64,17 @@ def level_of(connection: Connection, product: str, warehouse: str) -> Level | No
     )
     row = connection.execute(query).first()
     return None if row is None else Level(*row)
+
+
+def on_hand_of(connection: Connection, products: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return units on hand of some products by product and warehouse; where one was never counted there is none."""
+    t = tables.stock_levels
+    query = (
+        select(tables.products.c.code, tables.warehouses.c.code, t.c.on_hand)
+        .select_from(t.join(tables.products).join(tables.warehouses))
+        .where(tables.products.c.code.in_(list(products)))
+    )
+    return {(product, warehouse): units for product, warehouse, units in connection.execute(query)}
 
 
 def set_stock_levels(connection: Connection, frame: pl.DataFrame, import_id: int | None = None) -> Appended:

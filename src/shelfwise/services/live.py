@@ -1,0 +1,514 @@
+"""The live forecast of every product: made anew as a whole, and brought up to date by each sale without training.
+
+`publish` works everything out and keeps a row for each series: its forecast, its order, its risk and its summary.
+`LiveShop` holds what that takes in memory; `LiveShop.react` brings the rows of a few products up to date, with the very
+functions that made them all, so that a row depends on the store and on the fitted model and not on the way to it:
+reacting without a change changes nothing, and reacting to a sale gives what a whole publication after it would.
+
+What a process has in memory follows the store. Each reaction first reads what was booked since the last one, by number,
+and the names of what else happened:
+
+* a sale of the running day counts into it (`services.running_day`); stock is as it is now;
+* a sale of an earlier day is put into its series; whether a stockout hid that day is asked at the next publication;
+* a purchase order that changed: what is on its way is read again;
+* a correction, an import, an override, a new day, or more bookings than can be followed one by one: all is read anew.
+
+The fitted model stays in each of these; `publish` alone fits, and only where the store keeps no model of the same data.
+
+A plan goes on from here: it raises orders to their supplier's minimum, keeps to budgets, and remembers what people
+decided. An order here is the line before that. Risk is that of the paths, without what past stockouts teach.
+
+Letters: N series, S sample paths, H days.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import weakref
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shelfwise.app import App
+from shelfwise.domain.errors import DataError
+from shelfwise.domain.events import (
+    ForecastRefreshed,
+    ImportFinished,
+    ImportRedone,
+    ImportUndone,
+    MovementsCorrected,
+    OverrideChanged,
+    PurchaseOrderChanged,
+)
+from shelfwise.domain.forecast import Forecast
+from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.contract import Predictor
+from shelfwise.inventory.bundles import exploded, without_bundles
+from shelfwise.inventory.incoming import incoming
+from shelfwise.inventory.lead_time_demand import LeadTime
+from shelfwise.inventory.proposal import ProposalRules, planning_horizon
+from shelfwise.inventory.stockout_corrector import CorrectedRisk
+from shelfwise.inventory.stockout_risk import stockout_risk
+from shelfwise.services import adjusting, classing, demand, live_rows, planning, product_models, risks, supply
+from shelfwise.services.fitting import fingerprint_of, fitted, kept
+from shelfwise.services.running_day import Day, forecast_from_today
+from shelfwise.services.supply import Supply
+from shelfwise.storage import bundles, live_forecasts, outbox, sales, stock
+from shelfwise.storage.live_forecasts import LiveRow, Publication
+from shelfwise.storage.overrides import Override
+
+_log: Final = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+Series = tuple[str, str]
+"""Codes of a product and a warehouse."""
+
+CHUNK_CELLS: Final = 6_000_000
+"""Path cells [n, S, H] worked on at once while everything is made anew."""
+FOLLOWED: Final = 5000
+"""Bookings that are followed one by one; after more of them everything is read anew."""
+READ_ANEW: Final = frozenset(
+    event.name for event in (MovementsCorrected, ImportFinished, ImportUndone, ImportRedone, OverrideChanged)
+)
+
+
+@dataclass(eq=False)
+class _Shop:
+    """What reactions need of a shop, laid out once; `sold`, `on_hand` and values of the panel follow the bookings.
+
+    ``stocked`` are the n series that have a row: without bundles, and with what sells in bundles alone. ``items``,
+    ``inbound`` and ``lead_time`` are in their order; ``panel`` has the series as they sell.
+    """
+
+    today: dt.date
+    first_day: dt.date
+    data_until: dt.date
+    horizon: int
+    panel: Panel
+    predictor: Predictor
+    fitted_model: str
+    stocked: pl.DataFrame
+    side: Supply
+    rules: ProposalRules
+    items: pl.DataFrame
+    inbound: Floats
+    lead_time: LeadTime
+    against: list[Override]
+    held: Integers | None
+    opened: NDArray[np.bool_] | None
+    inherited: frozenset[str]
+    sold: dict[Series, float]
+    on_hand: dict[Series, float]
+    booking: int
+    watermark: int
+    place: dict[Series, int] = field(default_factory=dict)
+    rows_of: dict[str, list[int]] = field(default_factory=dict)
+    summaries: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    calibrations: dict[str, product_models.Calibration] | None = None
+    means: Floats | None = None
+
+    def __post_init__(self) -> None:
+        pairs = self.panel.series.select("product", "warehouse").iter_rows()
+        self.place = {(product, warehouse): row for row, (product, warehouse) in enumerate(pairs)}
+        for row, product in enumerate(self.stocked["product"].to_list()):
+            self.rows_of.setdefault(product, []).append(row)
+
+    @property
+    def days(self) -> list[dt.date]:
+        """H + 1 days from the first forecast one on."""
+        return [self.first_day + dt.timedelta(days=day) for day in range(self.horizon + 1)]
+
+
+class LiveShop:
+    """The live forecast of an open shop, in the memory of one process; safe to share between threads.
+
+    It is read at its first use, or by `warm`, and takes a few hundred megabytes for tens of thousands of products.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._lock = threading.RLock()
+        self._shop: _Shop | None = None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether it is in memory."""
+        return self._shop is not None
+
+    def warm(self) -> bool:
+        """Read the shop into memory where it was published before; never trains. Return whether it is there."""
+        with self._lock:
+            if self._shop is None:
+                with self._app.database.read() as connection:
+                    published = live_forecasts.publication(connection)
+                predictor = None if published is None else self._kept_model(published)
+                if published is None or predictor is None:
+                    return False
+                try:
+                    self._shop = _read(self._app, predictor, published.fitted_model)
+                except DataError:  # what was published from is no longer there
+                    return False
+                _calibrated(self._shop)
+            return True
+
+    def react(self, products: Sequence[str]) -> list[LiveRow]:
+        """Bring forecast, order and risk of some products up to date; return their rows as they now are.
+
+        Rows that changed are kept, with the event `ForecastRefreshed`, in one transaction. A product without a live
+        series has no row. Where nothing was ever published, everything is.
+
+        Parameters
+        ----------
+        products
+            Codes. Of a bundle the components' rows are brought up to date.
+        """
+        with self._lock:
+            if self._shop is None and not self.warm():
+                try:
+                    self.publish()
+                except DataError:
+                    return []  # a shop without a complete day has no forecast
+            shop, app = self._shop, self._app
+            assert shop is not None  # noqa: S101 - one of the two has read it
+            shop = self._caught_up(shop, products)
+            rows = _rows_touched(shop, products)
+            if not len(rows):
+                return []
+            made = _worked_out(app, shop, rows)
+            with app.database.write() as connection:
+                changed = live_forecasts.save(connection, made)
+                names = tuple(dict.fromkeys(row.product for row in changed))
+                if names:
+                    outbox.append(connection, app.now(), ForecastRefreshed(names))
+            by_series = {(row.product, row.warehouse): row for row in changed}
+            if len(by_series) == len(made):
+                return changed
+            with app.database.read() as connection:
+                return [
+                    by_series.get((row.product, row.warehouse))
+                    or live_forecasts.of_series(connection, row.product, row.warehouse)
+                    or row
+                    for row in made
+                ]
+
+    def publish(self, progress: Progress | None = None) -> Publication:
+        """Work everything out anew and keep it; fits the model where the store has none of the same data.
+
+        Raises
+        ------
+        DataError
+            The store has no sales, or no live product.
+        """
+        tell = progress or _silent
+        app = self._app
+        with self._lock:
+            tell("reading demand and stock", 0, 3)
+            shop = _read(app, None, None, tell)
+            _calibrated(shop)
+            tell(f"forecasting {shop.stocked.height:,} series", 2, 3)
+            cells = app.settings.n_paths * shop.horizon
+            step = max(1, CHUNK_CELLS // cells)
+            every = np.arange(shop.stocked.height)
+            packed = [
+                (replace(row, payload=b""), zlib.compress(row.payload, 1))
+                for low in range(0, len(every), step)
+                for row in _worked_out(app, shop, every[low : low + step])
+            ]
+            made = Publication(
+                watermark=shop.watermark, model=shop.predictor.name, model_version=shop.predictor.version,
+                fitted_model=shop.fitted_model, first_day=shop.first_day, data_until=shop.data_until,
+                horizon=shop.horizon, published_at=app.now(),
+            )  # fmt: skip
+            with app.database.write() as connection:
+                version, ahead = live_forecasts.publish(connection, made, _unpacked(packed))
+                outbox.append(connection, app.now(), ForecastRefreshed(()))
+            self._shop = shop
+            if ahead:  # another process felt a sale meanwhile, under the model before
+                self.react(ahead)
+        _log.info("live forecasts of %d series, model %s", len(packed), made.model)
+        return replace(made, version=version)
+
+    def _kept_model(self, published: Publication) -> Predictor | None:
+        return kept(self._app, self._app.settings.model, published.fitted_model)
+
+    def _caught_up(self, shop: _Shop, products: Sequence[str]) -> _Shop:
+        """Return the shop with what has happened since it was last looked at."""
+        app = self._app
+        with app.database.read() as connection:
+            news = live_forecasts.news(connection, shop.watermark)
+            booked = sales.bookings_since(connection, shop.booking, FOLLOWED + 1)
+            if not self._must_read_anew(shop, news.names, booked):
+                for booking in booked:
+                    self._follow(connection, shop, booking)
+                levels = {p for name in products for p in _with_components(shop, name)}
+                _take_stock(connection, shop, sorted(levels))
+                shop.booking = booked[-1].id if booked else shop.booking
+                shop.watermark = news.watermark
+                if PurchaseOrderChanged.name not in news.names:
+                    return shop
+        if PurchaseOrderChanged.name in news.names and not self._must_read_anew(shop, news.names, booked):
+            _supply_again(app, shop)
+            return shop
+        fresh = _read(app, shop.predictor, shop.fitted_model)
+        _calibrated(fresh)
+        self._shop = fresh
+        return fresh
+
+    def _must_read_anew(self, shop: _Shop, names: Iterable[str], booked: Sequence[sales.Booking]) -> bool:
+        if self._app.today() != shop.today or READ_ANEW & set(names) or len(booked) > FOLLOWED:
+            return True
+        for booking in booked:
+            if booking.kind != "sale":
+                continue
+            past = shop.data_until >= booking.day
+            if past and (booking.product in shop.inherited or (booking.product, booking.warehouse) not in shop.place):
+                return True
+            if shop.data_until < booking.day and shop.first_day != shop.today:
+                return True  # the days since the last sale are over now: nothing sold on them
+        return False
+
+    def _follow(self, connection: Any, shop: _Shop, booking: sales.Booking) -> None:
+        """Count a booked sale in."""
+        series = (booking.product, booking.warehouse)
+        if booking.kind != "sale" or series not in shop.place:
+            return
+        if booking.day == shop.first_day:
+            shop.sold[series] = shop.sold.get(series, 0.0) + booking.quantity
+        elif booking.day <= shop.data_until:
+            units = sales.sold_on(connection, booking.day, product=booking.product).get(series, 0.0)
+            row = shop.place[series]
+            at = shop.panel.freq.ordinal(booking.day) - int(shop.panel.starts[row])
+            if 0 <= at < int(shop.panel.lengths[row]):
+                shop.panel.values[int(shop.panel.offsets[row]) + at] = units
+                shop.summaries.pop(booking.product, None)
+                shop.means = None
+
+
+_SHOPS: Final[weakref.WeakKeyDictionary[App, LiveShop]] = weakref.WeakKeyDictionary()
+
+
+def live_shop(app: App) -> LiveShop:
+    """Return the one live shop of an open shop in this process."""
+    return _SHOPS.setdefault(app, LiveShop(app))
+
+
+def publish(app: App, progress: Progress | None = None) -> Publication:
+    """Work the forecast, order and risk of every live series out anew and keep them: `LiveShop.publish`."""
+    return live_shop(app).publish(progress)
+
+
+def refresh(app: App, products: Sequence[str]) -> list[LiveRow]:
+    """Bring some products up to date through this process's live shop: `LiveShop.react`."""
+    return live_shop(app).react(products)
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def _read(app: App, predictor: Predictor | None, fitted_model: str | None, tell: Progress | None = None) -> _Shop:
+    """Read a shop; without a predictor the model of the settings is taken, fitted where it has to be."""
+    today = app.today()
+    with app.database.read() as connection:  # first: what is booked while the rest is read is followed afterwards
+        watermark, booking = live_forecasts.newest_event(connection), sales.last_booking(connection)
+        sold = sales.sold_on(connection, today, until_booking=booking)
+    known = demand.load(app, days_ahead=planning.DAYS_LAID_OUT)
+    side = supply.load(app)
+    settings = app.settings
+    if predictor is None or fitted_model is None:
+        (tell or _silent)("learning levels and seasons", 1, 3)
+        fitted_model = fingerprint_of(known.panel, settings.model)
+        predictor = fitted(app, known.panel, settings.model)
+    live = known.live(settings.live_days)
+    panel = replace(live.panel, values=live.panel.values.copy())  # bookings are followed in it
+    rules = planning.rules_of(app)
+    stocked = without_bundles(panel.series, side.bundles, known.products)
+    items = supply.planning_items(stocked, side, live.planning_day, rules)
+    if planning.class_decides(app):
+        items = classing.with_service_levels(items, panel)
+    horizon = max(settings.horizon, planning.RATE_DAYS, planning_horizon(items, rules=rules))
+    against = adjusting.standing(app, live.planning_day, adjusting.FORECAST)
+    held = opened = None
+    if against:
+        days = np.datetime64(live.planning_day, "D") + np.arange(horizon)
+        held = adjusting.holding(panel.series, days, against)
+        opened = panel.known_future["open"].at(panel.ends, horizon) > 0.5
+    shop = _Shop(
+        today=today, first_day=live.planning_day, data_until=live.data_until, horizon=horizon, panel=panel,
+        predictor=predictor, fitted_model=fitted_model, stocked=stocked, side=side, rules=rules, items=items,
+        inbound=np.zeros((0, horizon)), lead_time=LeadTime(np.zeros(0), np.zeros(0)), against=against, held=held,
+        opened=opened, inherited=frozenset(known.inherited) | _sources(known), booking=booking, watermark=watermark,
+        sold=sold if live.planning_day == today else {}, on_hand={},
+    )  # fmt: skip
+    _lay_out_supply(shop, side, items)
+    return shop
+
+
+def _sources(known: demand.Demand) -> frozenset[str]:
+    """Return the products whose history another one takes over."""
+    replaced = known.products["replaces"].drop_nulls().to_list()
+    return frozenset(replaced) if known.inherited else frozenset()
+
+
+def _lay_out_supply(shop: _Shop, side: Supply, items: pl.DataFrame) -> None:
+    coming = incoming(
+        side.open_orders, shop.first_day, lead_times=side.lead_times, assumed_lead_time_days=shop.rules.lead_time_days
+    )
+    shop.side = side
+    shop.items = items.with_columns(shop.stocked["name"])
+    shop.inbound = planning.due_units(coming, items, shop.first_day, shop.horizon)
+    shop.lead_time = risks.lead_time_of(items, shop.rules)
+    pairs = items.select("product", "warehouse", "on_hand").drop_nulls("on_hand").iter_rows()
+    shop.on_hand = {(product, warehouse): units for product, warehouse, units in pairs}
+
+
+def _supply_again(app: App, shop: _Shop) -> None:
+    """Read stock, suppliers and what is on its way again; service levels by class depend on the past alone."""
+    side = supply.load(app)
+    items = supply.planning_items(shop.stocked, side, shop.first_day, shop.rules)
+    kept_columns = [name for name in ("service_level", "service_class") if name in shop.items.columns]
+    _lay_out_supply(shop, side, items.with_columns(shop.items[name] for name in kept_columns))
+
+
+def _calibrated(shop: _Shop) -> None:
+    shop.calibrations = product_models.calibrations(shop.panel)
+
+
+def _take_stock(connection: Any, shop: _Shop, products: Sequence[str]) -> None:
+    """Read what is on hand of some products now, less what bundles took since they were counted."""
+    levels = stock.on_hand_of(connection, products)
+    recipes = shop.side.bundles
+    if not recipes.is_empty():
+        mine = recipes.filter(pl.col("component").is_in(list(products)))
+        for product, warehouse, units in bundles.sold_since_counts(connection, mine).iter_rows():
+            if (product, warehouse) in levels:
+                levels[product, warehouse] -= units
+    shop.on_hand.update(levels)
+
+
+# ---------------------------------------------------------------------- working out
+
+
+def _with_components(shop: _Shop, product: str) -> list[str]:
+    """Return the products whose stock a product's sale moves: its own, of a bundle its components'."""
+    recipes = shop.side.bundles
+    if recipes.is_empty():
+        return [product]
+    return recipes.filter(pl.col("bundle") == product)["component"].to_list() or [product]
+
+
+def _rows_touched(shop: _Shop, products: Sequence[str]) -> Integers:
+    names = {name for product in products for name in _with_components(shop, product)}
+    return np.array(sorted(row for name in names for row in shop.rows_of.get(name, [])), dtype=np.int64)
+
+
+def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
+    """Return the rows of the stocked series at ``rows``; each depends on the shop and on itself alone."""
+    settings = app.settings
+    stocked = shop.stocked[rows]
+    forecast = _forecast(app, shop, stocked)
+    pairs = list(stocked.select("product", "warehouse").iter_rows())
+    sold = np.array([shop.sold.get(pair, 0.0) for pair in pairs])
+    sold_parts, gone = None, sold
+    if forecast.parts is not None and forecast.shares is not None:
+        named = forecast.parts.series.select("product", "warehouse").iter_rows()
+        sold_parts = np.array([shop.sold.get((product, warehouse), 0.0) for product, warehouse in named])
+        gone = sold + forecast.shares @ sold_parts
+    day = Day.of(forecast, sold, sold_parts)
+    on_hand = [shop.on_hand.get(pair) for pair in pairs]
+    items = shop.items[rows].with_columns(on_hand=pl.Series(on_hand, dtype=pl.Float64))
+    inbound = shop.inbound[rows]
+    lines = planning.lines_of(
+        items.drop("name"), day.left, day.mean, inbound, shop.days, shop.rules, settings.seed
+    )  # fmt: skip
+    window = min(settings.horizon, shop.horizon)
+    shelf = np.maximum(items["on_hand"].fill_null(0.0).to_numpy(), 0.0)
+    risk = stockout_risk(shelf, inbound, day.left)
+    alone = stockout_risk(shelf, np.zeros_like(inbound), day.left) if inbound.any() else risk
+    chance = CorrectedRisk(risk.probability[:, window - 1], np.full(len(rows), np.nan))
+    leads = LeadTime(shop.lead_time.mean[rows], np.asarray(shop.lead_time.sd_periods, dtype=np.float64)[rows])
+    table = risks.rows_of(
+        app, items, risk, alone, chance, leads, inbound, shop.first_day, shop.rules, shop.side.calendars, window
+    )
+    answers = live_rows.Answers(
+        shop.first_day, shop.data_until, forecast, day, gone, lines, table, risk.probability, window
+    )
+    summaries = [_summary(shop, product) for product, _ in pairs]
+    now = app.now()
+    return [
+        LiveRow(
+            product=product, warehouse=warehouse, watermark=shop.watermark, model=shop.predictor.name,
+            model_version=shop.predictor.version, data_until=shop.data_until, horizon=shop.horizon, computed_at=now,
+            payload=payload,
+        )
+        for (product, warehouse), payload in zip(pairs, live_rows.payloads(answers, summaries), strict=True)
+    ]  # fmt: skip
+
+
+def _forecast(app: App, shop: _Shop, stocked: pl.DataFrame) -> Forecast:
+    """Return the forecast of stocked series from the first day on, with overrides, before today's sales count in."""
+    pairs = list(stocked.select("product", "warehouse").iter_rows())
+    wanted = {shop.place[pair] for pair in pairs if pair in shop.place}
+    recipes = shop.side.bundles
+    if not recipes.is_empty():
+        mine = recipes.filter(pl.col("component").is_in([product for product, _ in pairs]))
+        sold_in = dict(mine.group_by("component").agg("bundle").iter_rows())
+        held = {(name, warehouse) for product, warehouse in pairs for name in sold_in.get(product, [])}
+        wanted |= {shop.place[pair] for pair in held if pair in shop.place}
+    rows = np.array(sorted(wanted), dtype=np.int64)
+    forecast = _sold_by_themselves(app, shop, rows)
+    if shop.against and shop.held is not None and shop.opened is not None:
+        means = _all_means(app, shop)
+        means[rows] = forecast.mean()
+        changed, _ = adjusting.wanted_means(means, shop.held, shop.opened, shop.against)
+        if (shop.held[rows] > 0).any():
+            forecast = forecast.with_mean(changed[rows])
+    return exploded(forecast, stocked, recipes)
+
+
+def _sold_by_themselves(app: App, shop: _Shop, rows: Integers) -> Forecast:
+    panel = shop.panel.select(rows)
+    pairs = panel.series.select("product", "warehouse").iter_rows()
+    sold = np.array([shop.sold.get((product, warehouse), 0.0) for product, warehouse in pairs])
+    return forecast_from_today(
+        shop.predictor, panel, shop.horizon, sold, n_paths=app.settings.n_paths, seed=app.settings.seed
+    )
+
+
+def _all_means(app: App, shop: _Shop) -> Floats:
+    """Return the means [N, H] of all series: units a day that an override sets are shared by what they expect."""
+    if shop.means is None:
+        every = np.arange(shop.panel.n_series)
+        step = max(1, CHUNK_CELLS // (app.settings.n_paths * shop.horizon))
+        parts = [_sold_by_themselves(app, shop, every[low : low + step]).mean() for low in range(0, len(every), step)]
+        shop.means = np.concatenate(parts).astype(np.float64)
+    return shop.means
+
+
+def _summary(shop: _Shop, product: str) -> dict[str, Any] | None:
+    """Return the summary of a product over its warehouses; of what sells in bundles alone there is none."""
+    if product not in shop.summaries:
+        pairs = [(product, warehouse) for warehouse in shop.stocked[shop.rows_of[product]]["warehouse"].to_list()]
+        rows = [shop.place[pair] for pair in pairs if pair in shop.place]
+        model = f"{shop.predictor.name} {shop.predictor.version}"
+        calibration = (shop.calibrations or {}).get(product)
+        found = product_models.summary_of(shop.panel.select(rows), model, calibration) if rows else None
+        shop.summaries[product] = found
+    return shop.summaries[product]
+
+
+def _unpacked(packed: Iterable[tuple[LiveRow, bytes]]) -> Iterator[LiveRow]:
+    for row, payload in packed:
+        yield replace(row, payload=zlib.decompress(payload))
+
+
+def _silent(_step: str, _done: int, _total: int) -> None:
+    return None
