@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import struct
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import Connection, event, select, text
 from tests.flows.test_many_writers import write_in_threads
-from tests.storage.databases import EVERY, empty_address, server
+from tests.storage.databases import EVERY, empty_address, on_server, server
 from tests.storage.worlds import moment, movements
 
 from shelfwise.domain.addresses import Address
-from shelfwise.domain.errors import DataError, StorageError
+from shelfwise.domain.errors import DataError, ParameterError, StorageError
 from shelfwise.storage import archive, catalogue, migrations, overrides, plans, tables
 from shelfwise.storage.database import Database, fetch, insert_new, staged, temporary_table, upsert
 from shelfwise.storage.sales import Appended, append_movements, daily_demand
@@ -441,8 +445,9 @@ def test_a_server_that_restarts_costs_only_the_step_that_was_under_way(kind: str
             catalogue.upsert_warehouses(connection, pl.DataFrame({"warehouse": ["lost too"]}))
 
     with empty_address(kind, tmp_path) as address, Database.open(address) as database:
-        with pytest.raises(StorageError, match="run (it|the step) again"):
+        with pytest.raises(StorageError, match="run (it|the step) again") as caught:
             write_while_it_restarts(address, database)
+        assert "()" not in str(caught.value)
         with database.write() as connection:
             catalogue.upsert_warehouses(connection, pl.DataFrame({"warehouse": ["main"]}))
         kill_connections(kind, address)
@@ -469,6 +474,186 @@ def test_an_address_that_leads_nowhere_says_so_and_keeps_the_password(kind: str)
         with pytest.raises(Exception, match=said) as caught:
             Database.open(url)
         assert "s3cret" not in str(caught.value) + repr(Address.parse(url))
+
+
+@pytest.mark.parametrize("kind", EVERY[1:])
+def test_a_port_that_takes_connections_and_says_nothing_is_given_up(kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        at = f"{server(kind).scheme}://anna@127.0.0.1:{mute.getsockname()[1]}/shop?connect_timeout=2"
+        began = time.monotonic()
+        with pytest.raises(StorageError, match="check that it runs, and host and port"):
+            Database.open(at)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.service("mysql")
+@pytest.mark.parametrize("seconds", ["0", "soon", "-1", "99999"])
+def test_a_time_to_connect_that_is_none_is_refused(seconds: str) -> None:
+    at = server("mysql")
+    with pytest.raises(ParameterError, match=f"connect_timeout must be whole seconds .*'{seconds}'"):
+        Database.open(f"mysql://{at.user}@{at.host}:{at.port}/{at.name}?connect_timeout={seconds}")
+
+
+@pytest.mark.service("mysql")
+def test_a_statement_may_take_longer_than_a_greeting(tmp_path: Path) -> None:
+    with (
+        empty_address("mysql", tmp_path) as address,
+        Database.open(f"{address}?connect_timeout=1") as database,
+        database.read() as connection,
+    ):
+        assert connection.scalar(text("SELECT SLEEP(1.5)")) == 0
+
+
+# --- waiting for each other
+
+
+def test_writers_that_want_the_same_rows_in_another_order_never_wait_in_a_circle(address: Address) -> None:
+    """Each holds the turn from its first look to its commit, also where each has a pool of connections of its own."""
+    wrong: list[BaseException] = []
+
+    def write(codes: list[str]) -> None:
+        try:
+            with Database.open(address) as database:
+                for n in range(4):
+                    for code in codes:
+                        frame = pl.DataFrame({"product": [code], "price": [float(n)]})
+                        with database.write() as connection:
+                            catalogue.upsert_products(connection, frame)
+                            catalogue.upsert_products(connection, frame.with_columns(product=pl.lit(codes[-1])))
+        except BaseException as error:
+            wrong.append(error)
+
+    Database.open(address).close()
+    writers = [threading.Thread(target=write, args=(codes,)) for codes in (["a", "b"], ["b", "a"]) * 2]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("kind", EVERY[1:])
+def test_a_deadlock_with_another_program_takes_all_back_and_says_so(kind: str, tmp_path: Path) -> None:
+    def change(connection: Connection, code: str) -> None:
+        connection.execute(tables.products.update().where(tables.products.c.code == code).values(price=9.0))
+
+    def ours(database: Database, theirs: Connection) -> None:
+        with database.write() as connection:
+            change(connection, "a")
+            change(theirs, "b")
+            other.start()
+            change(connection, "b")
+
+    with (
+        empty_address(kind, tmp_path) as address,
+        Database.open(address) as database,
+        Database.open(address) as program,
+        program._engine.connect() as theirs,
+    ):
+        with database.write() as connection:
+            catalogue.upsert_products(connection, pl.DataFrame({"product": ["a", "b"]}))
+        with theirs.begin():
+            # The server ends the lighter one of the two, or the one that waited first.
+            theirs.execute(tables.warehouses.insert(), [{"code": f"w{n:03}"} for n in range(300)])
+            other = threading.Thread(target=lambda: (time.sleep(0.3), change(theirs, "a")))
+            with pytest.raises(StorageError, match="waited for each other.*another program.*run it again"):
+                ours(database, theirs)
+            other.join()
+        with database.read() as connection:
+            prices = dict(catalogue.products(connection).select("product", "price").iter_rows())
+        assert (prices["a"], prices["b"]) == (9.0, 9.0), "theirs alone is kept"
+
+
+@pytest.mark.service("postgresql")
+def test_a_migration_that_a_reader_crosses_is_begun_again(tmp_path: Path) -> None:
+    held, wanted = "import_mappings", "stock_movements"
+    with empty_address("postgresql", tmp_path) as address, Database.open(address) as database:
+        began: list[int] = []
+        went = database._migrated
+        database._migrated = lambda *given, **named: (began.append(1), went(*given, **named))[1]  # type: ignore[method-assign]
+        with database.read() as connection:
+            connection.execute(text(f"SELECT count(*) FROM {held}"))
+            down = threading.Thread(target=lambda: database.migrate(migrations.BASE), daemon=True)
+            down.start()
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST(:name AS regclass)")
+            with Database.unmigrated(address) as other, other._engine.connect() as look:
+                look.execution_options(isolation_level="AUTOCOMMIT")
+                while not look.scalar(waiting, {"name": held}):
+                    time.sleep(0.05)
+            connection.execute(text(f"SELECT count(*) FROM {wanted}"))
+        down.join()
+        assert len(began) > 1
+        assert database.migrate() == (None, migrations.HEAD)
+
+
+# --- rights
+
+
+@pytest.fixture
+def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Address, Address]]:
+    """The owner's address of a shop, and one of a user who may do nothing yet."""
+    kind = request.param
+    name, password = f"reader_{os.getpid()}", "let_me_in"
+    with empty_address(kind, tmp_path) as address:
+        Database.open(address).close()
+        who = name if kind == "postgresql" else f"'{name}'@'{address.host}'"
+        how = f"LOGIN PASSWORD '{password}'" if kind == "postgresql" else f"IDENTIFIED BY '{password}'"
+        on_server(kind, f"CREATE {'ROLE' if kind == 'postgresql' else 'USER'} {who} {how}")
+        try:
+            yield address, replace(address, user=name, password=password)
+        finally:
+            with Database.open(address) as database, database.write() as connection:
+                if kind == "postgresql":
+                    connection.execute(text(f"DROP OWNED BY {name}"))
+            on_server(kind, f"DROP {'ROLE' if kind == 'postgresql' else 'USER'} {who}")
+
+
+@pytest.mark.parametrize("reader", [pytest.param("postgresql", marks=pytest.mark.service("postgresql"))], indirect=True)
+def test_a_right_that_is_missing_on_postgresql_is_named(reader: tuple[Address, Address]) -> None:
+    address, theirs = reader
+
+    def grant(*rights: str) -> None:
+        with Database.open(address) as database, database.write() as connection:
+            for right in rights:
+                connection.execute(text(f"GRANT {right} TO {theirs.user}"))
+
+    def write() -> None:
+        with Database.open(theirs) as database, database.write() as connection:
+            catalogue.upsert_products(connection, pl.DataFrame({"product": ["tea"]}))
+
+    with pytest.raises(StorageError, match="GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"):
+        Database.open(theirs)
+    grant("SELECT ON ALL TABLES IN SCHEMA public")
+    with Database.open(theirs) as database, database.read() as connection:
+        assert catalogue.products(connection).is_empty()
+    with pytest.raises(
+        StorageError, match="GRANT SELECT, INSERT, UPDATE, DELETE .*`shelfwise order`, `risk` and `excess` keep"
+    ):
+        write()
+    grant("INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public")
+    with pytest.raises(StorageError, match="GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public"):
+        write()
+    grant("USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public")
+    write()
+    with pytest.raises(StorageError, match="only the owner of the tables"), Database.open(theirs) as database:
+        database.migrate(migrations.BASE)
+
+
+@pytest.mark.parametrize("reader", [pytest.param("mysql", marks=pytest.mark.service("mysql"))], indirect=True)
+def test_a_right_that_is_missing_on_mariadb_is_named(reader: tuple[Address, Address]) -> None:
+    address, theirs = reader
+
+    def write() -> None:
+        with Database.open(theirs) as database, database.write() as connection:
+            catalogue.upsert_products(connection, pl.DataFrame({"product": ["tea"]}))
+
+    with pytest.raises(StorageError, match="may not use that database.*GRANT ALL ON"):
+        Database.open(theirs)
+    on_server("mysql", f"GRANT SELECT, CREATE TEMPORARY TABLES ON {address.name}.* TO '{theirs.user}'@'{address.host}'")
+    with pytest.raises(StorageError, match="GRANT ALL ON .*`shelfwise order`, `risk` and `excess` keep"):
+        write()
+    on_server("mysql", f"GRANT ALL ON {address.name}.* TO '{theirs.user}'@'{address.host}'")
+    write()
 
 
 @pytest.mark.parametrize("kind", EVERY[1:])

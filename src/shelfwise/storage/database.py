@@ -50,6 +50,7 @@ PATIENCE_SECONDS: Final = 300.0
 
 _STAGED: Final = "shelfwise.staged"
 _ROWS_AT_ONCE: Final = 10_000
+_MIGRATION_TRIES: Final = 5
 
 _TYPES: Final[dict[str, Callable[[], TypeEngine[Any]]]] = {
     "INTEGER": Integer,
@@ -221,8 +222,20 @@ class Database:
         self._check_process()
         with self.read() as connection:
             self._revision(connection)  # leaves the database of another program as it is
+        with self._explained():
+            left = _MIGRATION_TRIES
+            while True:
+                left -= 1
+                try:
+                    return self._migrated(to, only_if_new=only_if_new)
+                except DBAPIError as error:
+                    # A migration needs whole tables, a reader may hold them in another order: the one write to which a
+                    # deadlock can happen. What it did is undone, or is passed over by the next try.
+                    if not left or error.orig is None or not self._dialect.gave_way(error.orig):
+                        raise
+
+    def _migrated(self, to: str, *, only_if_new: bool) -> tuple[str | None, str | None]:
         with (
-            self._explained(),
             self._my_turn(),
             self._engine.connect() as connection,
             self._dialect.migrating(connection),

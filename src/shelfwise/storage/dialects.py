@@ -34,6 +34,12 @@ DIALECTS: Final = {
 STREAM: Final = "shelfwise_stream"
 """Option of a query whose rows are read from the driver's own cursor: the server must not send them all at once."""
 
+GAVE_WAY: Final = (
+    "the server ended this step because it and another one waited for each other; Shelfwise's own writes take turns, "
+    "so the other was a migration of this shop or another program; nothing of this step was kept, run it again"
+)
+"""The way out of a deadlock."""
+
 _INFO: Final = "shelfwise.dialect"
 
 
@@ -117,6 +123,13 @@ class Dialect(Protocol):
 
     def way_out(self, error: BaseException) -> str:
         """Return what the driver's error means and what to do."""
+
+    def gave_way(self, error: BaseException) -> bool:
+        """Return whether the server ended a transaction for another one's sake (a deadlock), so that it can be redone.
+
+        It cannot happen among writes, which take turns, nor between a write and a reader, who takes no row locks: only
+        to a migration, which needs whole tables that readers hold, and beside other programs.
+        """
 
     def clean(self) -> None:
         """Remove what killed processes may have left; called once when a database is opened."""

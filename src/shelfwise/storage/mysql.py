@@ -57,7 +57,7 @@ from sqlalchemy.types import JSON
 
 from shelfwise.domain.addresses import Address
 from shelfwise.domain.errors import ParameterError, StorageError
-from shelfwise.storage.dialects import STREAM, NoTurn, rows_of
+from shelfwise.storage.dialects import GAVE_WAY, STREAM, NoTurn, rows_of
 from shelfwise.storage.json_text import JsonText
 from shelfwise.storage.staging import Encoded, Staged
 
@@ -78,7 +78,8 @@ _ROW: Final = "row_number_"
 _KEY_DIGITS: Final = 10
 _ROWS_A_CHUNK: Final = 50_000
 _ROWS_AN_INSERT: Final = 5_000
-_CONNECT_SECONDS: Final = 15
+_CONNECT_SECONDS: Final = 10
+_LONGEST_CONNECT_SECONDS: Final = 3_600
 _TURN_SECONDS: Final = 10  # one wait for the turn; short against the time after which a server drops idle connections
 
 # What a step that is run again meets: tables, columns, indexes and references that are there, or gone, already.
@@ -86,14 +87,17 @@ _DONE_ALREADY: Final = frozenset({1022, 1050, 1051, 1054, 1060, 1061, 1091, 1146
 _NO_LOCAL_FILES: Final = frozenset({1148, 3948, 4166})
 _LOST: Final = frozenset({0, 2006, 2013, 2014, 2055, 1053, 1927, 4031})
 
+_GRANT: Final = "this user may not do that; let an administrator grant it: GRANT ALL ON NAME.* TO USER"
+_ENDED: Final = frozenset({1020, 1213})
+
 _WAYS_OUT: Final = {
     1045: "the server does not let this user in; check user and password, which SHELFWISE_DATABASE_PASSWORD or the "
     "file of SHELFWISE_DATABASE_PASSWORD_FILE can give",
     1698: "the server does not let this user in without being that user of its own machine; name another user",
     1044: "this user may not use that database; let an administrator grant it: GRANT ALL ON NAME.* TO USER",
     1049: "there is no such database on the server; make it first: CREATE DATABASE NAME",
-    1142: "this user may not do that; let an administrator grant it: GRANT ALL ON NAME.* TO USER",
-    1143: "this user may not do that; let an administrator grant it: GRANT ALL ON NAME.* TO USER",
+    1142: f"{_GRANT}; `shelfwise order`, `risk` and `excess` keep the plan they show, so they write, too",
+    1143: f"{_GRANT}",
     1227: "this user may not do that; let an administrator grant it",
     1021: "the server's disk is full; free some space and repeat, nothing of this step was kept",
     1114: "the server's disk or a table is full; free some space and repeat, nothing of this step was kept",
@@ -102,8 +106,8 @@ _WAYS_OUT: Final = {
     1203: "this user has no free connection; close some, or raise max_user_connections",
     1153: "one value is larger than the server takes at once; raise it there: SET GLOBAL max_allowed_packet = 67108864",
     1205: "another program has locked what this step needs; nothing of it was kept, run it again",
-    1213: "another program changed the same rows; nothing of this step was kept, run it again",
-    1020: "another program changed the same rows; nothing of this step was kept, run it again",
+    1213: GAVE_WAY,
+    1020: GAVE_WAY,
     1290: "the server may only be read; name the primary, not a replica",
     1792: "the server may only be read; name the primary, not a replica",
     1836: "the server may only be read; name the primary, not a replica",
@@ -183,11 +187,18 @@ class MySQL:
         address = self.address
         options = dict(address.options)
         local_files = options.pop("local_infile", "1") != "0"
+        said = options.pop("connect_timeout", str(_CONNECT_SECONDS))
+        if not said.isdecimal() or not 1 <= int(said) <= _LONGEST_CONNECT_SECONDS:
+            raise ParameterError(
+                f"{address}: connect_timeout must be whole seconds from 1 to {_LONGEST_CONNECT_SECONDS}, got {said!r}"
+            )
+        connect_seconds = int(said)
         known = {"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "ssl_verify_identity"}
         if not known.issuperset(options):
             wrong = min(set(options) - known)
             raise ParameterError(
-                f"{address}: there is no option {wrong!r}; the options are local_infile, {', '.join(sorted(known))}"
+                f"{address}: there is no option {wrong!r}; the options are connect_timeout, local_infile, "
+                f"{', '.join(sorted(known))}"
             )
         given: dict[str, Any] = {name: value for name, value in options.items() if name in known}
         if address.user:
@@ -200,10 +211,20 @@ class MySQL:
                 database=address.name,
                 charset="utf8mb4",
                 local_infile=local_files,
-                connect_timeout=_CONNECT_SECONDS,
+                connect_timeout=connect_seconds,
+                read_timeout=connect_seconds,  # of the greeting: another program on that port may wait for us to speak
                 client_flag=CLIENT.FOUND_ROWS,
                 **given,
             )
+            raw._read_timeout = None  # type: ignore[attr-defined]  # from here on a statement may take its time
+        except pymysql.err.MySQLError as error:
+            if _number(error) not in _LOST and "Packet sequence number" not in str(error):
+                raise
+            raise StorageError(
+                f"{address}: no MariaDB or MySQL server answered there within {connect_seconds} s"
+                f"{_in_brackets(error)}; check that it runs, and host and port of the address (a slow one: add "
+                "?connect_timeout=60)"
+            ) from error
         except OSError as error:  # what it says of the connection, PyMySQL puts into words of its own
             raise StorageError(
                 f"{address}: the files of ssl_ca, ssl_cert and ssl_key cannot be used ({error}); name files of this "
@@ -438,20 +459,34 @@ class MySQL:
 
     def way_out(self, error: BaseException) -> str:
         """Read the number of the server's or the driver's error."""
-        number, said = _number(error), " ".join(str(error.args[-1] if error.args else error).split())
+        number, said = _number(error), _said(error)
         if number in _WAYS_OUT:
-            return f"{_WAYS_OUT[number]} ({said})"
+            return f"{_WAYS_OUT[number]}{_in_brackets(error)}"
         if number in _LOST:
             return (
                 "the connection to the server was lost; run the step again, what was kept already counts once "
-                f"(a value larger than the server's max_allowed_packet looks like this, too) ({said})"
+                f"(a value larger than the server's max_allowed_packet looks like this, too){_in_brackets(error)}"
             )
         if "errno: 28" in said or "No space left" in said:
             return _WAYS_OUT[1021]
         return f"the database refuses: {said}; nothing of this step was kept"
 
+    def gave_way(self, error: BaseException) -> bool:
+        """Read the number of the server's error."""
+        return _number(error) in _ENDED
+
     def clean(self) -> None:
         """Do nothing: the server drops temporary tables with their connection."""
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error.args[-1] if error.args else error).split())
+
+
+def _in_brackets(error: BaseException) -> str:
+    """Return what the server said; a connection that was killed says nothing."""
+    said = _said(error)
+    return f" ({said})" if said else ""
 
 
 def _number(error: BaseException) -> int:

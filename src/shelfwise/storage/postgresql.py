@@ -15,6 +15,7 @@ uses a number up, and an import repeated each hour would otherwise run out of th
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, cast
@@ -46,7 +47,7 @@ from sqlalchemy.types import JSON, String, TypeDecorator
 
 from shelfwise.domain.addresses import Address
 from shelfwise.domain.errors import StorageError
-from shelfwise.storage.dialects import STREAM, NoTurn, rows_of
+from shelfwise.storage.dialects import GAVE_WAY, STREAM, NoTurn, rows_of
 from shelfwise.storage.json_text import JsonText
 from shelfwise.storage.staging import Encoded, Staged
 
@@ -61,7 +62,7 @@ OLDEST: Final = 130_000
 # The turn's number: "shelf" as bytes, so that no other program of the same database uses it by chance.
 _TURN: Final = int.from_bytes(b"shelf", "big")
 _ROWS_A_CHUNK: Final = 50_000
-_CONNECT_SECONDS: Final = 15
+_CONNECT_SECONDS: Final = 10
 
 # By SQLSTATE, or by its first two characters, its class; appendix A of the manual of PostgreSQL lists them.
 _WAYS_OUT: Final = {
@@ -69,7 +70,6 @@ _WAYS_OUT: Final = {
     "SHELFWISE_DATABASE_PASSWORD_FILE",
     "28": "the server does not let this user in; check user and password, and the server's pg_hba.conf",
     "3D000": "there is no such database on the server; make it first: createdb NAME",
-    "42501": "this user may not do that; let the database's owner grant it, for example GRANT CREATE ON SCHEMA public",
     "53100": "the server's disk is full; free some space and repeat, nothing of this step was kept",
     "53300": "the server has no free connection; close some, or raise its max_connections",
     "53": "the server is out of memory or another resource; nothing of this step was kept",
@@ -77,10 +77,23 @@ _WAYS_OUT: Final = {
     "57P01": "the server shut this connection; nothing of this step was kept, run it again",
     "57P03": "the server is starting or stopping; try again in a moment",
     "57014": "the step was cancelled on the server; nothing of it was kept",
-    "40": "another program changed the same rows; nothing of this step was kept, run it again",
+    "40": GAVE_WAY,
     "55P03": "another program has locked what this step needs; nothing of it was kept, run it again",
     "08": "the connection to the server was lost; run the step again, what was kept already counts once",
 }
+
+# What the server says it denies (42501), and the right that is missing; {0} is the name it gives.
+_RIGHTS: Final = (
+    (r"permission denied for database (\S+)", "GRANT CONNECT, TEMPORARY ON DATABASE {0} TO USER"),
+    (r"create temporary tables in database (\S+)", "GRANT TEMPORARY ON DATABASE {0} TO USER"),
+    (r"permission denied for schema (\S+)", "GRANT USAGE, CREATE ON SCHEMA {0} TO USER"),
+    (
+        r"permission denied for (?:table|relation|view) (\S+)",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO USER; "
+        "`shelfwise order`, `risk` and `excess` keep the plan they show, so they write, too",
+    ),
+    (r"permission denied for sequence (\S+)", "GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO USER"),
+)
 
 
 class _Types(PGTypeCompiler):
@@ -278,16 +291,39 @@ class PostgreSQL:
     def way_out(self, error: BaseException) -> str:
         """Read the code of the server's error; without one there was no connection."""
         code = getattr(error, "sqlstate", None) or ""
-        way_out = _WAYS_OUT.get(code) or _WAYS_OUT.get(code[:2])
         said = " ".join(str(error).split())
+        way_out = _denied(said) if code == "42501" else _WAYS_OUT.get(code) or _WAYS_OUT.get(code[:2])
         if way_out:
             return way_out if code.startswith(("28", "3D")) else f"{way_out} ({said})"
         if not code and isinstance(error, psycopg.OperationalError):
             return _no_connection(said)
         return f"the database refuses: {said}; nothing of this step was kept"
 
+    def gave_way(self, error: BaseException) -> bool:
+        """Read the code of the server's error."""
+        return (getattr(error, "sqlstate", None) or "").startswith("40")
+
     def clean(self) -> None:
         """Do nothing: the server drops temporary tables with their connection."""
+
+
+def _denied(said: str) -> str:
+    """Name the right that is missing.
+
+    >>> _denied("permission denied for schema shop")
+    "this user may not do that; let the database's owner grant it: GRANT USAGE, CREATE ON SCHEMA shop TO USER"
+    """
+    for pattern, grant in _RIGHTS:
+        found = re.search(pattern, said)
+        if found:
+            named = grant.format(found.group(1).strip('"'))
+            return f"this user may not do that; let the database's owner grant it: {named}"
+    if "must be owner" in said:
+        return (
+            "this user may not do that: only the owner of the tables may change their form; run `shelfwise db migrate` "
+            "as that user, or let it GRANT OWNER TO USER"
+        )
+    return "this user may not do that; let the database's owner grant it"
 
 
 def _no_connection(said: str) -> str:

@@ -236,6 +236,10 @@ class SQLite:
         code = getattr(error, "sqlite_errorcode", None) or 0
         return _WAYS_OUT.get(code & 0xFF, f"the database refuses: {error}; nothing of this step was kept")
 
+    def gave_way(self, error: BaseException) -> bool:
+        """Return False: one lock covers the whole file, so nobody waits in a circle."""
+        return False
+
     def clean(self) -> None:
         """Remove temporary files whose process was killed: gone on this host, or over a day old on another."""
         pattern = re.compile(rf"\.{re.escape(self.path.name)}\.{_STAGE}-(.+)-(\d+)-[0-9a-f]{{32}}")
