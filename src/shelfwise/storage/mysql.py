@@ -216,7 +216,7 @@ class MySQL:
                 client_flag=CLIENT.FOUND_ROWS,
                 **given,
             )
-            raw._read_timeout = None  # type: ignore[attr-defined]  # from here on a statement may take its time
+            raw._read_timeout = None  # from here on a statement may take its time
         except pymysql.err.MySQLError as error:
             if _number(error) not in _LOST and "Packet sequence number" not in str(error):
                 raise
