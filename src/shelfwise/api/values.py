@@ -27,13 +27,27 @@ def _decimal(value: object) -> object:
     return Decimal(repr(round(value, PLACES) + 0.0)) if isinstance(value, float) else value
 
 
+def _cents(value: object) -> object:
+    return Decimal(f"{value + 0.0:.2f}") if isinstance(value, float) else value
+
+
+_TEXT: Final = PlainSerializer(decimal_text, return_type=str)
+
 Money = Annotated[
     Decimal,
     BeforeValidator(_decimal),
-    PlainSerializer(decimal_text, return_type=str),
+    _TEXT,
     WithJsonSchema({"type": "string", "pattern": rf"^-?\d+\.\d{{2,{PLACES}}}$", "examples": ["12.50"]}),
 ]
-"""Money in the shop's currency: decimal text, so that no reader rounds it."""
+"""Money as it was said or adds up, in the shop's currency: decimal text, so that no reader rounds it."""
+
+Estimate = Annotated[
+    Decimal,
+    BeforeValidator(_cents),
+    _TEXT,
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["108.29"]}),
+]
+"""Expected money, to two places: more would say more than anybody knows."""
 
 Amount = Annotated[Decimal, Field(ge=0, le=10**12, allow_inf_nan=False, examples=["2500.00"])]
 """Money in a request: text or a number."""

@@ -6,12 +6,26 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from shelfwise.api.routes import health, inventory, metrics, predict, products
+from shelfwise.api.routes import (
+    access,
+    health,
+    imports,
+    inventory,
+    metrics,
+    order_proposals,
+    predict,
+    products,
+    purchase_orders,
+)
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     health.router,
+    access.router,
     inventory.router,
     metrics.router,
     predict.router,
     products.router,
+    order_proposals.router,
+    purchase_orders.router,
+    imports.router,
 )
