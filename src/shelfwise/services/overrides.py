@@ -13,7 +13,7 @@ import polars as pl
 
 from shelfwise.app import App
 from shelfwise.domain import words
-from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.domain.errors import DataError, NotFound, ParameterError
 from shelfwise.domain.events import OverrideChanged, RecommendationDecided
 from shelfwise.services import adjusting, planning
 from shelfwise.services.adjusting import FORECAST, ORDER, RULES, SCOPES, Change
@@ -145,6 +145,30 @@ def set_order(
     scope = Scope("line", row["unique_id"])
     override = _added(app, ORDER, {"quantity": quantity, "rule": rule}, scope, None, last, reason, row)
     return override, adjusting.ordered(override, row["proposed"])
+
+
+def set_order_of_latest(
+    app: App, line: str, quantity: float, *, reason: str, rule: str = "exactly", until: dt.date | None = None
+) -> Override:
+    """Say what a line of the plan made last orders; see `set_order`.
+
+    Raises
+    ------
+    NotFound
+        There is no plan, or no such line.
+    """
+    plan = planning.latest(app)
+    if plan is None:
+        raise NotFound("there is no plan yet, so there is no line to override; `shelfwise order` makes one")
+    return set_order(app, plan, line, quantity, reason=reason, rule=rule, until=until)[0]
+
+
+def one(app: App, number: int) -> pl.DataFrame:
+    """Return one override as a row of `listed`; `NotFound` where there is none of that number."""
+    found = listed(app, every=True).filter(pl.col("override") == number)
+    if found.is_empty():
+        raise NotFound(f"there is no override {number}; `shelfwise override list --all` has those there are")
+    return found
 
 
 def _added(

@@ -94,6 +94,29 @@ def save(app: App, name: str, answer: Answer, *, replace: bool = False) -> None:
         )
 
 
+def create(app: App, name: str, question: Question, *, replace: bool = False) -> Answer:
+    """Ask a question of the plan that holds, and keep the answer under a name.
+
+    Raises
+    ------
+    ParameterError
+        Nothing is asked, the question breaks a rule, or the name is empty or too long.
+    NotFound
+        The question names something that is not in the store.
+    ConflictError
+        The name is taken and ``replace`` was not said; nothing was worked out.
+    """
+    if question.is_empty:
+        raise ParameterError("a scenario changes something: demand, lead_time, closed, budget, service_level, ...")
+    with app.database.read() as connection:
+        taken = {one.name for one in scenarios.every(connection)}
+    if name.strip() in taken and not replace:
+        raise ConflictError(f"there is a scenario {name.strip()!r} already; take another name or replace it")
+    answer = ask(app, question)
+    save(app, name, answer, replace=replace)
+    return answer
+
+
 def shown(app: App, name: str) -> Answer:
     """Return a saved answer; `NotFound` where there is none of that name."""
     return _answer(_kept(app, name))

@@ -13,9 +13,13 @@ from shelfwise.api.routes import (
     inventory,
     metrics,
     order_proposals,
+    overrides,
+    patterns,
     predict,
     products,
     purchase_orders,
+    risks,
+    scenarios,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -28,4 +32,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     order_proposals.router,
     purchase_orders.router,
     imports.router,
+    scenarios.router,
+    risks.router,
+    patterns.router,
+    overrides.router,
 )
