@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ConflictError, ParameterError, ShelfwiseError
-from shelfwise.domain.events import MovementsRecorded
+from shelfwise.domain.events import MovementsRecorded, named
 from shelfwise.services import idempotent, names
 from shelfwise.services.group_commit import GroupCommit
 from shelfwise.services.idempotent import Keyed
@@ -138,7 +138,7 @@ class Recorded:
     to_warehouse: str | None
     on_hand: float | None
     duplicate: bool
-    replayed: bool = False
+    replayed: bool = field(default=False, compare=False)
     felt: Future[None] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -293,7 +293,8 @@ class _Group:
         if self._lines:
             lines = [recording.Line(line_id, says) for line_id, says in self._lines.items()]
             recording.append_lines(self._connection, SOURCE, lines)
-            outbox.append(self._connection, self._now, MovementsRecorded(SOURCE, len(lines)))
+            products = named(says.product for says in self._lines.values())
+            outbox.append(self._connection, self._now, MovementsRecorded(SOURCE, len(lines), products))
         pairs = {(one.product, one.warehouse) for one in made if isinstance(one, Recorded)}
         levels = recording.on_hand(self._connection, pairs)
         return [
