@@ -27,7 +27,7 @@ class Alias:
     setting
         The setting that it gives a value, alone or with others; empty where there is none.
     reason
-        Why it has no effect, where it has none; beside a setting, as long as there is no such setting.
+        Why it has no effect, where it has none.
     """
 
     name: str
@@ -47,8 +47,8 @@ ALIASES: Final = (
     Alias("DB_NAME", "database"),
     Alias("DB_USER", "database"),
     Alias("DB_PASSWORD", "database_password"),
-    Alias("REDIS_HOST", "redis_url", "nothing here uses Redis yet"),
-    Alias("REDIS_PORT", "redis_url", "nothing here uses Redis yet"),
+    Alias("REDIS_HOST", "redis_url"),
+    Alias("REDIS_PORT", "redis_url"),
     Alias("LAG_LLAMA_MODEL_PATH", reason="no model reads a Lag-Llama checkpoint yet"),
     Alias("MAX_CONTEXT_LENGTH", reason="the longest context of a question, 365 days, is part of the interface"),
     Alias("DEVICE", reason="every model runs on the processor; none can use a graphics processor yet"),

@@ -29,11 +29,11 @@ Line = MutableMapping[str, Any]
 
 MASK: Final = "***"
 _ENCODER: Final = json.JSONEncoder(default=str, ensure_ascii=False)
-_SECRET_NAME: Final = re.compile(r"passw|secret|token|authorization|cookie|api_?key|credential|private_?key", re.I)
+_SECRET_NAME: Final = re.compile(r"passw|secret|token|authorization|cookie|credential|(api|private)[_-]?key", re.I)
 _SECRET_TEXT: Final = (
     (re.compile(r"(://[^\s:/@]*:)[^\s@/]+(@)"), rf"\1{MASK}\2"),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {MASK}"),
-    (re.compile(r"\b(password|passwd|secret|token|api_?key)(\s*[=:]\s*)[^\s,;&\"']+", re.I), rf"\1\2{MASK}"),
+    (re.compile(r"\b(password|passwd|secret|token|api[_-]?key)(\s*[=:]\s*)[^\s,;&\"']+", re.I), rf"\1\2{MASK}"),
 )
 
 
@@ -115,6 +115,7 @@ def configure(level: str, form: Form = "auto", stream: TextIO | None = None) -> 
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.stdlib.ExtraAdder(),
+        _without_echo,
         _with_request,
     ]
     renderer: Processor = (
@@ -127,23 +128,37 @@ def configure(level: str, form: Form = "auto", stream: TextIO | None = None) -> 
     ending: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _trace_of_error, _masked]
     handler = _Ours(to)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*ending, renderer]))
-    root = logging.getLogger()
-    for old in [each for each in root.handlers if isinstance(each, _Ours)]:
-        root.removeHandler(old)
-    root.addHandler(handler)
+    unconfigure()
+    logging.getLogger().addHandler(handler)
     logging.getLogger("shelfwise").setLevel(level)
-    global _access
-    _access = None
     if logging.getLogger("shelfwise").isEnabledFor(logging.INFO):
         own: list[Processor] = [structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"), _with_request]
         logger = structlog.wrap_logger(
             structlog.WriteLogger(to), processors=[*own, renderer], wrapper_class=structlog.BoundLogger,
         )  # fmt: skip
+        global _access
         _access = logger.bind(level="info", logger="shelfwise.access").info
+
+
+def unconfigure() -> None:
+    """Take back what `configure` did."""
+    global _access
+    _access = None
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if isinstance(each, _Ours)]:
+        root.removeHandler(old)
+    logging.getLogger("shelfwise").setLevel(logging.NOTSET)
 
 
 class _Ours(logging.StreamHandler[TextIO]):
     """The handler that `configure` made."""
+
+
+def _without_echo(_logger: Any, _method: str, line: Line) -> Line:
+    """Leave out what another handler's formatter has put on the record."""
+    for name in ("message", "asctime"):
+        line.pop(name, None)
+    return line
 
 
 def _with_request(_logger: Any, _method: str, line: Line) -> Line:

@@ -2,12 +2,13 @@
 
 import csv
 import io
-import logging
 import re
 import sqlite3
 from pathlib import Path
 
 import pytest
+
+from shelfwise import logs
 
 
 def test_products_are_listed_with_their_stock(shop) -> None:
@@ -170,12 +171,10 @@ def test_health_is_0_or_3(shop) -> None:
 def test_the_log_is_on_stderr_at_the_level_asked_for(shop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "plan 2" not in shop("order", "--service", "0.9", "--json").err
     monkeypatch.setenv("SHELFWISE_LOG_LEVEL", "info")
-    log = logging.getLogger("shelfwise")
     try:
         said = shop("order", "--service", "0.91", "--json")
     finally:
-        log.handlers.clear()
-        log.setLevel(logging.NOTSET)
+        logs.unconfigure()
     assert "plan 3 for 2024-11-18" in said.err
     assert said.data["plan"] == 3
 

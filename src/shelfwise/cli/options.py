@@ -45,12 +45,11 @@ def open_shop(database: str | None, *, create: bool = False, **flags: Any) -> Ap
     from shelfwise.app import open_app
 
     shop = open_app(database=database, create=create, **flags)
-    log = logging.getLogger("shelfwise")
-    log.setLevel(shop.settings.log_level)
-    if log.isEnabledFor(logging.INFO) and not log.handlers:  # Python itself writes warnings and errors to stderr
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        log.addHandler(handler)
+    logging.getLogger("shelfwise").setLevel(shop.settings.log_level)
+    if shop.settings.log_level in ("DEBUG", "INFO"):  # Python itself writes warnings and errors to stderr
+        from shelfwise import logs
+
+        logs.configure(shop.settings.log_level, shop.settings.log_format)
     return shop
 
 
