@@ -202,3 +202,32 @@ def test_a_replay_can_tune_ours_as_it_goes() -> None:
     done = sw.replay(["moving_average", "optimise"], history, rounds=2, model="base_level", n_paths=30, tune=True)
     assert done.summary()["policy"].to_list() == ["moving_average", "optimise", "tuned"]
     assert any(note.startswith("tuned took from round 1 on") for note in done.notes)
+
+
+def test_stock_is_counted_moved_and_corrected_from_python(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text("date,sku,units,line id\n2025-05-26,tea,4,1\n")
+    with sw.Store.open(tmp_path / "shop.db") as store:
+        store.import_files(tmp_path / "sales.csv", warehouse="shop")
+        store.count("tea", 20, at=dt.date(2025, 5, 26), reason="first count", id="c1")
+        assert store.count("tea", 20, at=dt.date(2025, 5, 26), reason="first count", id="c1").repeated
+        store.count("tea", 5, warehouse="cellar", new_warehouse=True, at=dt.date(2025, 5, 26))
+        store.adjust("tea", -1, reason="broken", warehouse="shop")
+        store.transfer("tea", 2, origin="cellar", destination="shop")
+        assert dict(store.stock("tea").select("warehouse", "on_hand").iter_rows()) == {"shop": 17.0, "cellar": 3.0}
+        line = store.history("tea", "shop").filter(pl.col("kind") == "sale")["line"].item()
+        done = store.correct(line, reason="it was three", quantity=3)
+        assert store.stock("tea", "shop")["on_hand"].to_list() == [18.0]
+        store.revert(done.number, reason="it was four after all")
+        assert store.stock("tea", "shop")["on_hand"].to_list() == [17.0]
+
+
+def test_an_import_profile_is_listed_and_forgotten_from_python(tmp_path: Path) -> None:
+    (tmp_path / "till.csv").write_text("Belegtag,Artikelcode,Abgang\n2025-05-26,tea,4\n")
+    columns = {"date": "Belegtag", "sku": "Artikelcode", "units": "Abgang"}
+    with sw.Store.open(tmp_path / "shop.db") as store:
+        store.import_files(tmp_path / "till.csv", columns=columns, save_as="till")
+        assert store.profiles()["profile"].to_list() == ["till"]
+        store.forget_profile("till")
+        assert store.profiles().is_empty()
+        with pytest.raises(sw.ShelfwiseError, match="till"):
+            store.forget_profile("till")
