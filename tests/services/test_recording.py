@@ -339,9 +339,9 @@ def test_the_size_of_a_sale_counts_and_not_its_sign() -> None:
 def test_one_event_tells_of_a_group_and_what_is_felt_are_its_fresh_products(opened: Callable[..., App]) -> None:
     app, other = opened(), opened()
     felt: list[list[str]] = []
-    done: Future[None] = Future()
+    done: Future[bool] = Future()
 
-    def feel(products: object) -> Future[None]:
+    def feel(products: object) -> Future[bool]:
         felt.append(sorted(products))  # type: ignore[call-overload]
         return done
 

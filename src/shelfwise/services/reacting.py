@@ -1,7 +1,8 @@
 """What follows from fresh movements, soon after they are committed and off the way of whoever sent them.
 
 Products that are felt while others are being brought up to date wait in one set: hundreds of sales of one product are
-one reaction. What a process has not reacted to when it ends, the event in the outbox still tells of.
+one reaction. What a process has not reacted to when it ends, or cannot react to because no forecast was published yet,
+the event in the outbox still tells of: the job behind it follows.
 """
 
 from __future__ import annotations
@@ -12,23 +13,39 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from shelfwise.app import App
+from shelfwise.services.live import live_shop
+
 _log: Final = logging.getLogger(__name__)
 
 
 class Reacting:
-    """The thread that reacts; ``react`` gets the codes of products that changed, each once."""
+    """The thread that reacts.
 
-    def __init__(self, react: Callable[[Sequence[str]], object]) -> None:
+    Parameters
+    ----------
+    react
+        Called with the codes of products that changed, each once, and with none at the start; returns whether forecast,
+        risk and orders follow them now.
+    """
+
+    def __init__(self, react: Callable[[Sequence[str]], bool]) -> None:
         self._react = react
         self._waiting: dict[str, None] = {}
-        self._next: Future[None] = Future()
+        self._next: Future[bool] = Future()
         self._changed = threading.Condition()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="reacting", daemon=True)
         self._thread.start()
 
-    def felt(self, products: Iterable[str]) -> Future[None]:
-        """Say that products changed; the future is done once that was reacted to."""
+    @classmethod
+    def to_movements(cls, app: App) -> Reacting:
+        """Keep the live forecast of a shop, its orders and its risk beside the movements; never trains."""
+        live = live_shop(app)
+        return cls(lambda products: live.warm() and live.react(products) is not None)
+
+    def felt(self, products: Iterable[str]) -> Future[bool]:
+        """Say that products changed; the future is done once that was reacted to, and says if they are followed."""
         with self._changed:
             self._waiting.update(dict.fromkeys(products))
             self._changed.notify()
@@ -43,6 +60,7 @@ class Reacting:
         self._next.cancel()
 
     def _run(self) -> None:
+        self._reacted((), Future())  # what it needs in memory is read before the first sale comes
         while True:
             with self._changed:
                 while not self._waiting and not self._ending:
@@ -51,10 +69,11 @@ class Reacting:
                     return
                 products, done = list(self._waiting), self._next
                 self._waiting, self._next = {}, Future()
-            try:
-                self._react(products)
-            except Exception as error:
-                _log.exception("the reaction to %d products failed", len(products))
-                done.set_exception(error)
-            else:
-                done.set_result(None)
+            self._reacted(products, done)
+
+    def _reacted(self, products: Sequence[str], done: Future[bool]) -> None:
+        try:
+            done.set_result(self._react(products))
+        except Exception as error:
+            _log.exception("the reaction to %d products failed", len(products))
+            done.set_exception(error)

@@ -139,7 +139,7 @@ class Recorded:
     on_hand: float | None
     duplicate: bool
     replayed: bool = field(default=False, compare=False)
-    felt: Future[None] | None = field(default=None, compare=False, repr=False)
+    felt: Future[bool] | None = field(default=None, compare=False, repr=False)
 
     @property
     def fresh(self) -> bool:
@@ -176,7 +176,7 @@ class Recorder:
         forecast, risk and orders follow.
     """
 
-    def __init__(self, app: App, felt: Callable[[Iterable[str]], Future[None] | None]) -> None:
+    def __init__(self, app: App, felt: Callable[[Iterable[str]], Future[bool] | None]) -> None:
         self._felt = felt
         self._in_flight: set[tuple[str, str]] = set()
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ from typing import Literal
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
 from shelfwise.execution.local import Workers
-from shelfwise.services import stateless
+from shelfwise.services import actor, stateless
 from shelfwise.services.metrics import Metrics
 from shelfwise.services.reacting import Reacting
 from shelfwise.services.recording import Recorder
@@ -79,7 +79,7 @@ class Serving:
         """
         processes = shop.settings.inference_processes
         workers = Workers(processes, modules=("shelfwise.services.stateless",))
-        serving = cls(shop, workers, metrics=metrics or Metrics())
+        serving = cls(shop, workers, Reacting.to_movements(shop), metrics or Metrics())
         serving.metrics.watch(shop, processes, workers.alive)
         return serving
 
@@ -100,7 +100,7 @@ class Serving:
         """Close it."""
         self.close()
 
-    def felt(self, products: Iterable[str]) -> Future[None] | None:
+    def felt(self, products: Iterable[str]) -> Future[bool] | None:
         """Say that movements of these products were committed; the future is done once forecast and orders follow.
 
         None where nothing follows from them in this process.
@@ -108,7 +108,8 @@ class Serving:
         return None if self.reacting is None else self.reacting.felt(products)
 
     def predict(self, question: stateless.Question) -> stateless.Answer:
-        """Answer a question under the time limit of the settings."""
+        """Answer a question under the time limit of the settings, if who asks may ask that model."""
+        actor.check_model(question.model)
         began = perf_counter()
         answer = stateless.predict(question, self.workers, self.shop.settings.inference_timeout_seconds)
         instead_of = question.model if answer.note else None

@@ -80,8 +80,9 @@ class InventoryResponse(BaseModel):
     )
     duplicate: bool = Field(description="Whether it was booked before; then nothing was done now.")
     reaction: Reaction = Field(
-        description="Whether forecast, risk and orders follow: `queued`, `done`, `late` (with `wait=true`, where they "
-        "took too long; they still follow) or `none`, where nothing changed or nothing follows in this process."
+        description="Whether forecast, risk and orders follow: `queued`, `done`, `late` (with `wait=true`, where that "
+        "took too long or no forecast was made yet; they follow later) or `none`, where nothing changed or nothing "
+        "follows in this process."
     )
 
 
@@ -117,7 +118,8 @@ async def _reaction(serving: Serving, done: Recorded, *, wait: bool) -> Reaction
     if wait and done.felt is not None:
         following = asyncio.wrap_future(done.felt)
         await asyncio.wait({following}, timeout=REACTION_SECONDS)
-        return "done" if following.done() and not following.cancelled() and not following.exception() else "late"
+        ended = following.done() and not following.cancelled() and not following.exception()
+        return "done" if ended and following.result() else "late"
     return "queued"
 
 
