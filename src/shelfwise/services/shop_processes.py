@@ -1,0 +1,103 @@
+"""Questions about the store that take long, asked in a process that opens the store itself and is ended when late."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from shelfwise.app import App
+from shelfwise.domain.calendar import ShopCalendar
+from shelfwise.domain.errors import ConflictError
+from shelfwise.execution.local import OutOfTime, WorkerLost, Workers
+from shelfwise.settings import Settings
+from shelfwise.storage.database import Database
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+_log: Final = logging.getLogger(__name__)
+_opened: dict[str, App] = {}
+_training = threading.Lock()
+
+__all__ = ["Late", "ask", "ask_alone"]
+
+
+class Late(Exception):
+    """No answer came in time; the reason is its text. Never leaves the services."""
+
+
+def ask(
+    app: App,
+    workers: Workers | None,
+    function: Callable[Concatenate[App, Given], Answer],
+    *arguments: Given.args,
+    **_named: Given.kwargs,
+) -> Answer:
+    """Return what ``function(app, *arguments)`` returns, asked in a worker under the time limit of the settings.
+
+    Parameters
+    ----------
+    workers
+        Processes that do the work; None does it here, with no deadline.
+    function, arguments
+        A function of a module, and what can be sent to another process.
+
+    Raises
+    ------
+    Late
+        It took longer, or the process died.
+    """
+    if workers is None:
+        return function(app, *arguments)
+    limit = app.settings.inference_timeout_seconds
+    try:
+        return workers.call(_in_shop, app.settings, dict(app.origins), function, arguments, timeout_seconds=limit)
+    except (OutOfTime, WorkerLost) as error:
+        _log.warning("%s: %s", function.__name__, error)
+        raise Late(str(error)) from error
+
+
+def ask_alone(
+    app: App, limit_seconds: float, function: Callable[Concatenate[App, Given], Answer], *arguments: Given.args,
+    **_named: Given.kwargs,
+) -> Answer:  # fmt: skip
+    """Return what ``function(app, *arguments)`` returns, asked in a process of its own; one at a time.
+
+    Training takes minutes, and must neither keep the processes that answer questions nor run twice at once.
+
+    Raises
+    ------
+    Late
+        It took longer, or the process died; what it had not finished is not kept.
+    ConflictError
+        Another one did not end within the time.
+    """
+    if not _training.acquire(timeout=limit_seconds):
+        raise ConflictError("another training has not ended yet; ask again when it has")
+    try:
+        with Workers(1) as own:
+            return own.call(
+                _in_shop, app.settings, dict(app.origins), function, arguments, timeout_seconds=limit_seconds
+            )
+    except (OutOfTime, WorkerLost) as error:
+        _log.warning("%s: %s", function.__name__, error)
+        raise Late(str(error)) from error
+    finally:
+        _training.release()
+
+
+def _in_shop(
+    settings: Settings, origins: Mapping[str, str], function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> Any:
+    """Run in a worker: the shop is opened at the first question and stays open."""
+    address = settings.address()
+    key = str(address)
+    known = _opened.get(key)
+    if known is None or known.settings != settings:
+        if known is not None:
+            known.close()
+        calendar = ShopCalendar(settings.timezone, settings.closed_weekdays)
+        known = _opened[key] = App(settings, origins, calendar, Database.open(address, create=False))
+    return function(known, *arguments)

@@ -1,0 +1,124 @@
+"""Training: a model is fitted on the store's demand, measured on its past, and kept as a version of the registry."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from shelfwise.app import App
+from shelfwise.domain.errors import ModelError, ParameterError
+from shelfwise.domain.panel import Panel
+from shelfwise.forecasting.catalog import estimator
+from shelfwise.forecasting.contract import Predictor
+from shelfwise.services import demand, measuring, registry
+from shelfwise.services.demand import Demand
+from shelfwise.services.fitting import described, panel_fingerprint
+from shelfwise.services.names import product_code
+from shelfwise.services.registry import CHALLENGER, CHAMPION, PRODUCT, SHOP, Version
+
+_log: Final = logging.getLogger(__name__)
+
+FEWEST_DAYS: Final = 7
+"""Days of history that a model of one product needs; with fewer, that of the whole shop answers for it."""
+Then = Literal["champion", "challenger", "nothing"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is to be trained.
+
+    Parameters
+    ----------
+    model
+        Name of a model, or ``auto``.
+    scope
+        ``shop`` for all series, or ``product:CODE`` for one product alone.
+    then
+        What becomes of the version: it answers from now on, stands beside the one that does, or neither. Where nobody
+        answers yet, it does.
+    made_by
+        Who asked for it.
+
+    >>> Training(scope="warehouse:North")
+    Traceback (most recent call last):
+    shelfwise.domain.errors.ParameterError: scope must be shop, or product: and a code, got 'warehouse:North'
+    """
+
+    model: str = "auto"
+    scope: str = SHOP
+    then: Then = "challenger"
+    made_by: str = ""
+
+    def __post_init__(self) -> None:
+        registry.check_scope(self.scope)
+        estimator(self.model)
+
+
+def train(app: App, wanted: Training, progress: Callable[[str, int, int], None] | None = None) -> Version:
+    """Fit, measure and register a model; return its version.
+
+    Raises
+    ------
+    ParameterError
+        The model needs a library that is not installed, or the product has too short a history.
+    NotFound, DataError
+        There is no such product, or nothing to learn from.
+    """
+    tell, began = progress or _silent, time.perf_counter()
+    tell("reading the demand", 0, 3)
+    known = demand.load(app)
+    scope, panel = _panel(known, wanted.scope)
+    tell(f"fitting {wanted.model} on {panel.n_series:,} series", 1, 3)
+    predictor = _fitted(wanted.model, panel)
+    tell("measuring it on the past", 2, 3)
+    settings = app.settings
+    measured = measuring.measure(panel, wanted.model, measuring.LONGEST, n_paths=settings.n_paths, seed=settings.seed)
+    version = registry.register(
+        app, predictor, scope=scope, data_until=known.data_until, data_fingerprint=panel_fingerprint(panel),
+        parameters={
+            "model": wanted.model, "method_version": predictor.version,
+            "description": described(estimator(wanted.model)),
+            "series": panel.n_series, "periods": len(panel.values), "n_paths": settings.n_paths, "seed": settings.seed,
+            "notes": list(getattr(predictor, "notes", ())),
+        },
+        metrics=measured.metrics(), beside=measured.to_arrays(), made_by=wanted.made_by,
+    )  # fmt: skip
+    first = registry.champion(app, scope) is None
+    if first or wanted.then != "nothing":
+        alias = CHAMPION if first or wanted.then == "champion" else CHALLENGER
+        reason = "the first of its scope" if first else "deployed by its training"
+        registry.deploy(app, str(version.id), alias=alias, reason=reason, made_by=wanted.made_by)
+    _log.info("model %s trained for %s in %.1f s", version.label, scope, time.perf_counter() - began)
+    return version
+
+
+def _panel(known: Demand, scope: str) -> tuple[str, Panel]:
+    if scope == SHOP:
+        return scope, known.panel
+    code = product_code(known.products, scope.removeprefix(PRODUCT))
+    panel = known.only([code]).panel
+    days = int(panel.lengths.max())
+    if days < FEWEST_DAYS:
+        raise ParameterError(
+            f"{code} has {days} days of history, and a model of its own needs {FEWEST_DAYS}; the model of the whole "
+            "shop forecasts it: name no model"
+        )
+    return registry.product_scope(code), panel
+
+
+def _fitted(model: str, panel: Panel) -> Predictor:
+    try:
+        predictor = estimator(model).fit(panel)
+        predictor.predict(panel.select([0]), 1, n_paths=2)  # some meet a missing library only when they are asked
+    except ModelError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise ParameterError(str(error)) from error
+        raise
+    return predictor
+
+
+def _silent(_step: str, _done: int, _total: int) -> None:
+    return None
