@@ -7,7 +7,7 @@ same parameters, takes what is there and works out the rest: after Ctrl-C, after
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
@@ -24,8 +24,10 @@ from shelfwise.domain.panel import Panel
 from shelfwise.forecasting import backtest as backtesting
 from shelfwise.forecasting.backtest import Backtest, Failure, Part
 from shelfwise.forecasting.catalog import MODELS, estimator
-from shelfwise.services import demand
+from shelfwise.services import demand, jobs
 from shelfwise.services.fitting import described, panel_fingerprint
+from shelfwise.services.job_kinds import BACKTEST
+from shelfwise.services.jobs import Job
 from shelfwise.storage import backtests as kept_backtests
 
 Progress = Callable[[str, int, int], None]
@@ -175,6 +177,24 @@ def run(
         fresh=fresh,
         progress=progress,
     )
+
+
+def start(app: App, asked: Mapping[str, Any], *, request_id: str | None = None) -> Job:
+    """Queue a backtest and return its job, or the one in the queue that asks the very same.
+
+    Parameters
+    ----------
+    asked
+        Arguments of `run`: ``models``, ``horizon``, ``cutoffs``, ``step``, ``products``, ``fresh``.
+
+    Raises
+    ------
+    ParameterError
+        There is no such model.
+    """
+    for name in asked.get("models", ()):
+        estimator(name)
+    return jobs.ask(app, BACKTEST, asked, jobs.subject_of(asked), request_id=request_id)
 
 
 def run_on(

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from shelfwise.api.routes import (
     access,
+    backtests,
     health,
     imports,
     inventory,
@@ -36,4 +37,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     risks.router,
     patterns.router,
     overrides.router,
+    backtests.router,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from itertools import groupby
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import polars as pl
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -102,13 +102,14 @@ class QuantileForecast(BaseModel):
 
 
 class ForecastResponse(BaseModel):
-    """The published forecast of a product."""
+    """The newest forecast of a product."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
-                    "product": "CF-1033", "run_id": 1, "created_at": "2026-11-21T06:00:00", "data_until": "2026-11-20",
+                    "product": "CF-1033", "source": "plan", "revision": 1,
+                    "computed_at": "2026-11-21T06:00:00", "data_until": "2026-11-20",
                     "model": "coherent", "model_version": "1", "levels": [0.1, 0.5, 0.9],
                     "warehouses": [{
                         "warehouse": "WEB", "dates": ["2026-11-21", "2026-11-22"], "mean": [8.2, 6.9],
@@ -122,8 +123,11 @@ class ForecastResponse(BaseModel):
     )  # fmt: skip
 
     product: str
-    run_id: int = Field(description="Number of the plan that it was made for.")
-    created_at: dt.datetime = Field(description="Shop time at which it was made.")
+    source: Literal["live", "plan"] = Field(
+        description="`live`: follows each sale; `plan`: as it was published with the last plan."
+    )
+    revision: int = Field(description="Version of the live forecast, or number of the plan.")
+    computed_at: dt.datetime = Field(description="Shop time at which it was made.")
     data_until: dt.date = Field(description="Last day of the sales that it knows.")
     model: str
     model_version: str
@@ -156,35 +160,35 @@ def product_forecast(
         ),
     ] = QUANTILES,
 ) -> ForecastResponse | Response:  # fmt: skip
-    """Read what a product is forecast to sell, as it was published with the last plan, overrides included.
+    """Read what a product is forecast to sell, overrides included: live where that is kept, else as last planned.
 
-    Nothing is computed anew. The answer has an `ETag`; asked again with `If-None-Match`, 304 says that it still holds.
+    Nothing is forecast anew. The answer has an `ETag`; asked again with `If-None-Match`, 304 says that it still holds.
     """
-    tag = etag(product, product_forecasts.revision(shop), horizon or shop.settings.horizon, quantiles)
+    levels = [float(level) for level in quantiles.split(",")]
+    source = product_forecasts.source(shop, product, levels)
+    tag = etag(source.product, source.revision, horizon or shop.settings.horizon, levels)
     if matches(request, tag):
         return not_modified(tag)
-    levels = [float(level) for level in quantiles.split(",")]
-    found = product_forecasts.read(shop, product, horizon=horizon, levels=levels)
+    found = product_forecasts.read(shop, source, horizon=horizon, levels=levels)
     response.headers.update(headers(tag))
     return _forecast(found)
 
 
 def _forecast(found: ProductForecast) -> ForecastResponse:
-    return ForecastResponse(
-        product=found.product, run_id=found.run_id, created_at=found.created_at, data_until=found.data_until,
-        model=found.model, model_version=found.version, levels=list(found.levels),
-        warehouses=[_of_warehouse(one, found.levels) for one in found.warehouses], warnings=list(found.warnings),
+    return ForecastResponse.model_validate(
+        {
+            **vars(found), "model_version": found.version,
+            "warehouses": [_of_warehouse(one, found.levels) for one in found.warehouses],
+        }
     )  # fmt: skip
 
 
-def _of_warehouse(one: WarehouseForecast, levels: tuple[float, ...]) -> QuantileForecast:
-    return QuantileForecast(
-        warehouse=one.warehouse,
-        dates=list(one.dates),
-        mean=one.mean.tolist(),
-        quantiles={f"{level:g}": one.quantiles[:, n].tolist() for n, level in enumerate(levels)},
-        cumulative_quantiles={f"{level:g}": one.cumulative[:, n].tolist() for n, level in enumerate(levels)},
-    )
+def _of_warehouse(one: WarehouseForecast, levels: tuple[float, ...]) -> dict[str, Any]:
+    names = [f"{level:g}" for level in levels]
+    return {
+        **vars(one), "quantiles": dict(zip(names, one.quantiles, strict=True)),
+        "cumulative_quantiles": dict(zip(names, one.cumulative, strict=True)),
+    }  # fmt: skip
 
 
 class WeekAhead(BaseModel):
