@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import sparse
+import scipy
 
 from shelfwise.domain.calendar import Frequency, Moments
 from shelfwise.domain.errors import DataError, ParameterError
@@ -97,7 +97,7 @@ class Forecast:
     dependence: Dependence = field(default_factory=Dependence)
     drawn: npt.NDArray[np.float32] | None = None
     parts: Forecast | None = None
-    shares: sparse.csr_array | None = None
+    shares: scipy.sparse.csr_array | None = None
 
     def __post_init__(self) -> None:
         if (self.marginals is None) == (self.drawn is None):
@@ -473,5 +473,5 @@ class Forecast:
         parts = cls.from_bytes(arrays["parts"].tobytes())
         places = arrays["share_places"]
         shape = (len(arrays["starts"]), len(parts))
-        shares = sparse.csr_array((arrays["share_units"], (places[0], places[1])), shape=shape)
+        shares = scipy.sparse.csr_array((arrays["share_units"], (places[0], places[1])), shape=shape)
         return {"parts": parts, "shares": shares}

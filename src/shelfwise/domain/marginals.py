@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from shelfwise.domain.errors import ParameterError
 
@@ -119,7 +119,7 @@ def gamma_quantiles(mean: Floats, variance: Floats, levels: Floats) -> Floats:
     The quantile over the mean depends on the shape a = mean^2 / variance and the level alone; it is interpolated in
     log a from a table of exact values. A variance of zero gives the mean itself.
 
-    >>> exact = special.gammaincinv(4.0, 0.9) / 4.0 * 10
+    >>> exact = scipy.special.gammaincinv(4.0, 0.9) / 4.0 * 10
     >>> bool(abs(gamma_quantiles(np.array([10.0]), np.array([25.0]), np.array([0.9]))[0, 0] - exact) < 0.01)
     True
     """
@@ -136,7 +136,7 @@ def gamma_quantiles(mean: Floats, variance: Floats, levels: Floats) -> Floats:
 
 @lru_cache(maxsize=16)
 def _gamma_table(levels: tuple[float, ...]) -> Floats:
-    table: Floats = special.gammaincinv(_SHAPES[:, None], np.asarray(levels)) / _SHAPES[:, None]
+    table: Floats = scipy.special.gammaincinv(_SHAPES[:, None], np.asarray(levels)) / _SHAPES[:, None]
     return table
 
 

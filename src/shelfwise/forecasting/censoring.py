@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.contract import Predictor
@@ -184,7 +184,7 @@ def mean_above(mean: Floats, noise: Floats, least: Floats, is_count: bool) -> tu
         second = size * (size + 1.0) * odds * odds * second + first
     else:
         shape, cut = m / noise, least / noise
-        chance, first, second = (special.gammaincc(shape + k, cut) for k in (0.0, 1.0, 2.0))
+        chance, first, second = (scipy.special.gammaincc(shape + k, cut) for k in (0.0, 1.0, 2.0))
         first = m * first
         second = m * (m + noise) * second
     far = chance < UNLIKELY
@@ -209,7 +209,7 @@ def trust(seen: Floats, sold_out: Floats) -> Floats:
 
 def _count_tail(size: Floats, q: Floats, least: Floats) -> Floats:
     """Return P(D >= s) of negative binomials: the regularised incomplete beta function I_q(s, r)."""
-    return np.where(least <= 0, 1.0, special.betainc(np.maximum(np.ceil(least), 1e-9), size, q))
+    return np.where(least <= 0, 1.0, scipy.special.betainc(np.maximum(np.ceil(least), 1e-9), size, q))
 
 
 def _fitted_of(panel: Panel, predictor: Predictor | None) -> Fitted:

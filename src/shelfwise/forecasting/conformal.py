@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from shelfwise.domain.marginals import Marginals
 
@@ -244,12 +244,12 @@ def probabilities_of(mean: Floats, variance: Floats, actual: Floats, is_count: b
     spread = np.maximum(variance, mean) if is_count else np.asarray(variance, dtype=np.float64)
     shape = np.clip(safe**2 / np.maximum(spread, 1e-12 * safe**2 + 1e-300), 1e-3, 1e7)
     half = 0.5 if is_count else 0.0
-    below, up_to = (special.gammainc(shape, np.maximum(actual + h, 0.0) / safe * shape) for h in (-half, half))
+    below, up_to = (scipy.special.gammainc(shape, np.maximum(actual + h, 0.0) / safe * shape) for h in (-half, half))
     if is_count:
         phi = np.maximum(spread / safe, 1.0 + 1e-6)
         small = safe <= WHOLE
         size = (safe / (phi - 1.0))[small]
         for found, count in ((below, actual[small] - 1.0), (up_to, actual[small])):
-            tail = special.betainc(size, np.maximum(np.floor(count), 0.0) + 1.0, 1.0 / phi[small])
+            tail = scipy.special.betainc(size, np.maximum(np.floor(count), 0.0) + 1.0, 1.0 / phi[small])
             found[small] = np.where(count < 0, 0.0, tail)
     return np.where(live, below, (actual > 0).astype(np.float64)), np.where(live, up_to, (actual >= 0) * 1.0)

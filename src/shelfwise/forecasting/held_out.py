@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
+import scipy
 
 from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.errors import ModelError
@@ -325,7 +325,7 @@ def _leaning_nnls(x: Floats, y: Floats, prior: Floats, rows: float) -> Floats:
         return prior
     size = np.sqrt(rows * np.mean(x * x) + 1e-12)
     whole = np.full((1, x.shape[1]), SUM_ROWS * np.sqrt(np.sum(x * x)))
-    found, _ = optimize.nnls(
+    found, _ = scipy.optimize.nnls(
         np.concatenate([x, size * np.eye(x.shape[1]), whole]),
         np.concatenate([y, size * prior, whole[0, :1]]),
         maxiter=500,

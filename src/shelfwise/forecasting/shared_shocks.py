@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
@@ -126,5 +126,5 @@ def _slopes(
 
 def _normal_scores(n: int) -> Floats:
     """Return the middles of ``n`` equally likely parts of a normal draw."""
-    scores: Floats = special.ndtri((np.arange(n) + 0.5) / n)
+    scores: Floats = scipy.special.ndtri((np.arange(n) + 0.5) / n)
     return scores

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import sparse
+import scipy
 
 from shelfwise.domain.errors import DataError
 from shelfwise.domain.forecast import Forecast
@@ -150,4 +150,4 @@ def _shares(stocked: pl.DataFrame, bundles: pl.DataFrame, quantities: Mapping[tu
         if whole == bundle and (component, warehouse) in place
     ]
     rows, columns, units = ([cell[i] for cell in cells] for i in range(3))
-    return sparse.csr_array((units, (rows, columns)), shape=(stocked.height, bundles.height), dtype=np.float64)
+    return scipy.sparse.csr_array((units, (rows, columns)), shape=(stocked.height, bundles.height), dtype=np.float64)

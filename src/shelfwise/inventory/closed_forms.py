@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.special import ndtri
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.inventory.lot_sizing import economic_order_quantity
@@ -49,7 +48,7 @@ def newsvendor_normal(
     spread = np.asarray(sd, dtype=np.float64)
     if np.any(~(spread >= 0)) or np.any(~(periods >= 1)):
         raise ParameterError("the standard deviation and the lead time must be zero or more")
-    z, spread = ndtri(ratio), spread * np.sqrt(periods)
+    z, spread = scipy.special.ndtri(ratio), spread * np.sqrt(periods)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     unit = np.asarray(holding_cost, dtype=np.float64) + np.asarray(shortage_cost, dtype=np.float64)
     level = np.asarray(mean, dtype=np.float64) * periods + z * spread
@@ -64,8 +63,8 @@ def poisson(mean: float) -> Floats:
     """
     if not mean > 0:
         raise ParameterError(f"mean demand must be above zero, got {mean}")
-    units = np.arange(int(stats.poisson.isf(TAIL, mean)) + 2)
-    return np.asarray(stats.poisson.pmf(units, mean), dtype=np.float64)
+    units = np.arange(int(scipy.stats.poisson.isf(TAIL, mean)) + 2)
+    return np.asarray(scipy.stats.poisson.pmf(units, mean), dtype=np.float64)
 
 
 def negative_binomial(mean: float, variance: float) -> Floats:
@@ -82,8 +81,8 @@ def negative_binomial(mean: float, variance: float) -> Floats:
     if not (mean > 0 and variance > mean):
         raise ParameterError(f"the variance must be above the mean and that above zero, got {variance} and {mean}")
     size, chance = mean**2 / (variance - mean), mean / variance
-    units = np.arange(int(stats.nbinom.isf(TAIL, size, chance)) + 2)
-    return np.asarray(stats.nbinom.pmf(units, size, chance), dtype=np.float64)
+    units = np.arange(int(scipy.stats.nbinom.isf(TAIL, size, chance)) + 2)
+    return np.asarray(scipy.stats.nbinom.pmf(units, size, chance), dtype=np.float64)
 
 
 def over_periods(chances: ArrayLike, periods: int) -> Floats:

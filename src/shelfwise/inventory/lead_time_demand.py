@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.frames import RECEIPTS, SUPPLIERS
@@ -151,7 +151,7 @@ class LeadTime:
         moving = (sd > 0).astype(np.float64)
         safe = np.where(mean > 0, mean, 1.0)
         sigma = np.sqrt(np.log1p((sd / safe) ** 2)) * moving
-        return np.asarray(mean * np.exp(sigma * ndtri(level) - sigma**2 / 2), dtype=np.float64)
+        return np.asarray(mean * np.exp(sigma * scipy.special.ndtri(level) - sigma**2 / 2), dtype=np.float64)
 
 
 def _checked_samples(samples: Sequence[ArrayLike | None], n_series: int) -> tuple[Floats | None, ...]:

@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.panel import Panel
@@ -105,7 +105,7 @@ def _normal_level(now: Situation) -> tuple[Floats, Floats]:
             f"series {now.history.ids[int(free[0])]!r} has a holding cost of 0, so textbook base stock would hold "
             "without end; give a holding_cost above zero"
         )
-    level = mean * cover + ndtri(now.terms.critical_ratio) * deviation * np.sqrt(cover)
+    level = mean * cover + scipy.special.ndtri(now.terms.critical_ratio) * deviation * np.sqrt(cover)
     return np.maximum(level, 0.0), mean
 
 

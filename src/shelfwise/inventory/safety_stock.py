@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammainc, gammaincinv
 
 from shelfwise.domain.errors import ParameterError
 
@@ -222,7 +222,7 @@ def _gamma_shape(mean: Floats, variance: Floats) -> tuple[Floats, Floats, NDArra
 
 def _gamma_quantile(mean: Floats, variance: Floats, level: Floats) -> Floats:
     shape, scale, spread = _gamma_shape(mean, variance)
-    return np.asarray(np.where(spread, gammaincinv(shape, level) * scale, mean), dtype=np.float64)
+    return np.asarray(np.where(spread, scipy.special.gammaincinv(shape, level) * scale, mean), dtype=np.float64)
 
 
 def _gamma_fill(mean: Floats, variance: Floats, allowed: Floats) -> Floats:
@@ -231,8 +231,8 @@ def _gamma_fill(mean: Floats, variance: Floats, allowed: Floats) -> Floats:
     stock = np.maximum(mean - allowed, 0.0)
     allowed = np.maximum(allowed, mean * 1e-6)
     for _ in range(40):
-        beyond = 1 - gammainc(shape, stock / scale)
-        loss = shape * scale * (1 - gammainc(shape + 1, stock / scale)) - stock * beyond
+        beyond = 1 - scipy.special.gammainc(shape, stock / scale)
+        loss = shape * scale * (1 - scipy.special.gammainc(shape + 1, stock / scale)) - stock * beyond
         step = np.where(spread & (loss > allowed), (loss - allowed) / np.maximum(beyond, 1e-12), 0.0)
         stock = stock + step
         if not np.any(step > 1e-9 * (1 + mean)):

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, lil_array
 
 from shelfwise.inventory.core_choice import chosen_in_core
 from shelfwise.inventory.joint_repair import Repair, walked
@@ -217,7 +217,7 @@ def whole_suppliers(
     # Rows: limits, one for each group, and one for each group that has a supplier: its answers without orders.
     soft = np.flatnonzero(np.isfinite(priced.cap))
     n_mixed, n_columns = len(columns), len(columns) + len(soft) + n_minima
-    matrix = lil_array((n_limits + 2 * n_groups, n_columns))
+    matrix = scipy.sparse.lil_array((n_limits + 2 * n_groups, n_columns))
     cost = np.zeros(n_columns)
     for place, ((group, on, _), (value, use)) in enumerate(columns.items()):
         cost[place] = value
@@ -236,7 +236,7 @@ def whole_suppliers(
             lower[n_limits + n_groups + group] = upper[n_limits + n_groups + group] = 1.0
             matrix[n_limits + group, n_mixed + len(soft) + bundle] = -1.0
             matrix[n_limits + n_groups + group, n_mixed + len(soft) + bundle] = 1.0
-    sparse = csc_array(matrix)
+    sparse = scipy.sparse.csc_array(matrix)
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = n_columns, n_limits + 2 * n_groups
     lp.col_cost_ = cost
