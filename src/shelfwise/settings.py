@@ -7,6 +7,7 @@ descriptions here are the documentation.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import tomllib
 from collections.abc import Mapping
@@ -143,8 +144,23 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(
         None,
-        description="A Redis, like redis://host:6379/0, that several processes of the service share: it counts requests "
-        "for all of them. Nothing is kept there that is not elsewhere.",
+        description="A Redis, like redis://host:6379/0, that several processes of the service share: it counts "
+        "requests for all of them and wakes their workers. Nothing is kept there alone.",
+    )
+    embedded_worker: bool = Field(
+        True, description="Whether `shelfwise serve` also works on jobs; without it run `shelfwise worker` beside it."
+    )
+    job_lease_seconds: float = Field(
+        30.0, ge=1, le=3600, description="A worker that was silent for so long loses its jobs to another one."
+    )
+    nightly_at: dt.time = Field(
+        dt.time(2, 0), description="Shop time, like 02:00, of the nightly forecasts, plan and tidying."
+    )
+    keep_plan_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="Days for which plans are kept on which nobody decided anything; the latest one always is.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING",
@@ -167,7 +183,9 @@ class Settings(BaseSettings):
     def _address(cls, value: Any) -> Any:
         return Address.parse(value) if isinstance(value, str | Path) else value
 
-    @field_validator("database_password", "database_password_file", "jwt_secret", "jwt_secret_file", "redis_url", mode="before")
+    @field_validator(
+        "database_password", "database_password_file", "jwt_secret", "jwt_secret_file", "redis_url", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -399,6 +417,8 @@ def shown(name: str, value: Any) -> str:
         return ",".join(WEEKDAYS[day] for day in sorted(value))
     if value is None:
         return ""
+    if isinstance(value, dt.time):
+        return f"{value:%H:%M}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

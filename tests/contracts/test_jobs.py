@@ -182,7 +182,7 @@ def test_holders_do_not_wait_for_a_large_write(database: Database) -> None:
     with database.write() as connection:
         jobs.enqueue(connection, [Wanted("refresh", "cup")])
         with database.write_beside() as beside:
-            assert jobs.renew(beside, "anna", 60.0) == {first}
+            assert jobs.renew(beside, [first, second], "anna", 60.0) == {first}
         assert finish(database, [first]) == 1
         assert [job.id for job in claim(database)] == [second], "what is not committed cannot be claimed"
     assert time.monotonic() - began < 5
@@ -221,7 +221,7 @@ def test_a_job_whose_holder_fell_silent_goes_to_another_and_is_finished_once(dat
     assert fail(database, number, "anna") is None
     with database.write_beside() as connection:
         assert not jobs.tell(connection, [number], "anna", "half", 1, 2)
-        assert jobs.renew(connection, "anna", 60) == set()
+        assert jobs.renew(connection, [number], "anna", 60) == set()
         assert jobs.tell(connection, [number], "bert", "half", 1, 2)
     assert finish(database, [number], "bert") == 1
     found = look(database, number)
@@ -229,12 +229,12 @@ def test_a_job_whose_holder_fell_silent_goes_to_another_and_is_finished_once(dat
 
 
 def test_a_lease_that_is_moved_on_is_not_lost(database: Database) -> None:
-    queue(database, Wanted("refresh", "tea"))
+    [number] = queue(database, Wanted("refresh", "tea"))
     claim(database, "anna", lease_seconds=0.4)
     for _ in range(4):
         time.sleep(0.15)
         with database.write_beside() as connection:
-            jobs.renew(connection, "anna", 0.4)
+            jobs.renew(connection, [number], "anna", 0.4)
         assert claim(database, "bert") == []
     time.sleep(0.5)
     assert len(claim(database, "bert")) == 1

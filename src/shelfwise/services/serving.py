@@ -12,7 +12,8 @@ from typing import Literal
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
 from shelfwise.execution.local import Workers
-from shelfwise.services import actor, stateless
+from shelfwise.services import actor, jobs, stateless
+from shelfwise.services.background import Background
 from shelfwise.services.metrics import Metrics
 from shelfwise.services.reacting import Reacting
 from shelfwise.services.recording import Recorder
@@ -26,20 +27,21 @@ class Readiness:
 
     Parameters
     ----------
-    database, model
-        Whether the database answers, and whether a forecast can be made.
+    database, model, worker
+        Whether the database answers, whether a forecast can be made, and whether somebody works on jobs.
     reasons
         What is wrong; empty where nothing is.
     """
 
     database: State
     model: State
+    worker: State
     reasons: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
         """Whether everything is ready."""
-        return self.database == self.model == "ready"
+        return self.database == self.model == self.worker == "ready"
 
 
 @dataclass(eq=False)
@@ -56,12 +58,15 @@ class Serving:
         What brings forecast, risk and orders up to date after movements; None where nothing does.
     metrics
         What it counts in.
+    background
+        The worker in this process; None where others work.
     """
 
     shop: App
     workers: Workers = field(repr=False)
     reacting: Reacting | None = field(default=None, repr=False)
     metrics: Metrics = field(default_factory=Metrics, repr=False)
+    background: Background | None = field(default=None, repr=False)
     recorder: Recorder = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -81,6 +86,9 @@ class Serving:
         workers = Workers(processes, modules=("shelfwise.services.stateless",))
         serving = cls(shop, workers, Reacting.to_movements(shop), metrics or Metrics())
         serving.metrics.watch(shop, processes, workers.alive)
+        if shop.settings.embedded_worker:
+            serving.background = Background(shop)
+            serving.background.start()
         return serving
 
     def close(self) -> None:
@@ -88,6 +96,8 @@ class Serving:
         self.recorder.close()
         if self.reacting is not None:
             self.reacting.close()
+        if self.background is not None:
+            self.background.close()
         self.workers.close()
 
     def __enter__(self) -> Serving:
@@ -128,4 +138,14 @@ class Serving:
         alive = self.workers.alive()
         if not alive:
             reasons.append("no process that makes forecasts is running; restart the service")
-        return Readiness(database, "ready" if alive else "failed", tuple(reasons))
+        worker = self._worker(reasons) if database == "ready" else "failed"
+        return Readiness(database, "ready" if alive else "failed", worker, tuple(reasons))
+
+    def _worker(self, reasons: list[str]) -> State:
+        """Look whether anybody works on jobs; a worker of this process does from the moment it is started."""
+        if self.background is not None and self.background.is_alive:
+            return "ready"
+        if jobs.alive(self.shop):
+            return "ready"
+        reasons.append("no worker was heard of in the last minute, so jobs wait; run `shelfwise worker`")
+        return "failed"

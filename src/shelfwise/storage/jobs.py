@@ -26,7 +26,7 @@ All times are those of the database's host, so that the clocks of the workers' m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -191,7 +191,7 @@ def claim(connection: Connection, holder: str, kinds: Iterable[str], *, limit: i
     if not rows:
         return []
     until = moment + timedelta(seconds=lease_seconds)
-    taken = {"state": "running", "holder": holder, "lease_until": until, "step": None, "done": 0, "total": 0}
+    taken: dict[str, Any] = {"state": "running", "holder": holder, "lease_until": until, "step": None, "done": 0, "total": 0}
     connection.execute(update(jobs).where(jobs.c.id.in_([row.id for row in rows])).values(taken))
     return [replace(_job(row), **taken) for row in rows]
 
@@ -204,11 +204,14 @@ def begin(connection: Connection, ids: Sequence[int], holder: str) -> set[int]:
     return set(connection.scalars(select(jobs.c.id).where(*mine)))
 
 
-def renew(connection: Connection, holder: str, lease_seconds: float) -> set[int]:
-    """Move on the leases of all that ``holder`` has, and return what that is."""
+def renew(connection: Connection, ids: Collection[int], holder: str, lease_seconds: float) -> set[int]:
+    """Move on the leases of jobs that ``holder`` works on, and return those that it still has."""
+    if not ids:
+        return set()
+    mine = _held(holder, ids)
     until = now(connection) + timedelta(seconds=lease_seconds)
-    connection.execute(update(jobs).where(*_held(holder)).values(lease_until=until))
-    return set(connection.scalars(select(jobs.c.id).where(*_held(holder))))
+    connection.execute(update(jobs).where(*mine).values(lease_until=until))
+    return set(connection.scalars(select(jobs.c.id).where(*mine)))
 
 
 def tell(connection: Connection, ids: Sequence[int], holder: str, step: str, done: int, total: int) -> bool:
@@ -437,9 +440,8 @@ def _locked(connection: Connection, number: int) -> Row[Any] | None:
     return connection.execute(select(jobs).where(jobs.c.id == number).with_for_update()).first()
 
 
-def _held(holder: str, ids: Sequence[int] | None = None) -> tuple[Any, ...]:
-    mine = (jobs.c.state == "running", jobs.c.holder == holder)
-    return mine if ids is None else (*mine, jobs.c.id.in_(list(ids)))
+def _held(holder: str, ids: Collection[int]) -> tuple[Any, ...]:
+    return (jobs.c.state == "running", jobs.c.holder == holder, jobs.c.id.in_(list(ids)))
 
 
 def _job(row: Row[Any]) -> Job:

@@ -40,6 +40,6 @@ def health(serving: ServingNow, response: Response) -> Health:
         device="cpu",
         database=found.database,
         cache="not configured",
-        worker="not configured",
+        worker=found.worker,
         reasons=list(found.reasons),
     )

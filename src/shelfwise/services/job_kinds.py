@@ -1,0 +1,160 @@
+"""Every kind of job: what it does, where it runs, how long it may take and how often it is tried.
+
+A handler gets the app, the job's payload and a function to tell how far it is, and returns what came of it. **It may
+run twice**: a worker that falls silent loses its job to another one, and may yet live. So a handler brings something up
+to date and never adds to it.
+
+Kinds that take long run in a process of their own, which opens the database by its address and is killed at its
+deadline. The others run in the worker's thread, which a handler leaves at its next word of progress after the deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from shelfwise.app import App
+from shelfwise.domain.errors import DataError, ParameterError
+
+Payload = Mapping[str, Any]
+Progress = Callable[[str, int, int], None]
+Handler = Callable[[App, Payload, Progress], Any]
+
+FORGOTTEN_AFTER_DAYS: Final = 7.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job.
+
+    Parameters
+    ----------
+    name, run
+        The word it is stored under, and its handler, whose answer JSON can hold.
+    apart
+        Whether it runs in a process of its own.
+    timeout_seconds, most_attempts, priority
+        Time for one attempt; how often it is tried before it is parked; the lower ones run first.
+    together
+        How many queued jobs of this kind one run may take, with their payloads merged.
+    """
+
+    name: str
+    run: Handler
+    apart: bool = False
+    timeout_seconds: float = 300.0
+    most_attempts: int = 5
+    priority: int = 50
+    together: int = 1
+
+    def __post_init__(self) -> None:
+        if self.timeout_seconds <= 0:
+            raise ParameterError(f"{self.name}: timeout_seconds must be above 0, got {self.timeout_seconds:g}")
+        if self.together > 1 and self.apart:
+            raise ParameterError(f"{self.name}: jobs of a process of their own run one by one")
+
+
+def refresh_series(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Roll the forecasts of ``products`` forward, without training, and bring their orders and risks up to date."""
+    from shelfwise.services import jobs, live
+
+    products = list(payload.get("products", ()))
+    progress(f"refreshing {len(products):,} products", 0, len(products))
+    if not live.live_shop(app).warm():  # nothing was published yet: that takes training, and so a process of its own
+        return {"left_to": jobs.ask(app, PUBLISH).id}
+    return {"series": len(live.refresh(app, products))}
+
+
+def publish_forecasts(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Work out the forecast, order and risk of every live series anew."""
+    from shelfwise.services import live
+
+    try:
+        return {"version": live.publish(app, progress).version}
+    except DataError as error:
+        return {"skipped": str(error)}
+
+
+def plan(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Make and publish the plan of all lines."""
+    from shelfwise.services import planning
+
+    try:
+        made = planning.make_plan(app, progress=progress)
+    except DataError as error:  # a shop without sales has no plan, which is no fault
+        return {"skipped": str(error)}
+    return {"plan": made.run_id, "as_of": made.as_of.isoformat(), "lines": made.lines.height}
+
+
+def backtest(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Score models on the shop's past; parts that were scored before are read, so a cut off one goes on."""
+    from shelfwise.services import backtests
+
+    known = ("models", "horizon", "cutoffs", "step", "products", "fresh")
+    wrong = set(payload) - set(known)
+    if wrong:
+        raise ParameterError(f"a backtest knows no {min(wrong)!r}; it knows {', '.join(known)}")
+    done = backtests.run(app, **payload, progress=progress)
+    return {"backtest": done.number}
+
+
+def train_model(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Fit, measure and register a model; where the same job has done so already, name what it made."""
+    from shelfwise.services import training
+
+    return training.run_job(app, payload, progress)
+
+
+def tidy(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Delete what nobody needs any more: jobs that are over, answers kept for repeated requests, old plans."""
+    from shelfwise.services import idempotent, planning
+    from shelfwise.storage import jobs, old_plans, workers
+
+    plans, before = 0, app.now() - timedelta(days=app.settings.keep_plan_days)
+    progress("old plans", 0, 3)
+    while True:
+        with app.database.write() as connection:
+            some = old_plans.forget_plans(connection, before, {planning.UNTOUCHED})
+        plans += some
+        if not some:
+            break
+    progress("old jobs", 1, 3)
+    with app.database.write() as connection:
+        over = jobs.forget(connection, days=FORGOTTEN_AFTER_DAYS)
+        workers.forget_silent(connection, days=1.0)
+    return {"plans": plans, "jobs": over, "answers": idempotent.tidy(app)}
+
+
+REFRESH: Final = "refresh_series"
+PUBLISH: Final = "publish_forecasts"
+PLAN: Final = "plan"
+BACKTEST: Final = "backtest"
+TRAIN: Final = "train_model"
+TIDY: Final = "tidy"
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Kind(REFRESH, refresh_series, priority=10, together=100),
+        Kind(PUBLISH, publish_forecasts, apart=True, timeout_seconds=3600, most_attempts=3, priority=30),
+        Kind(PLAN, plan, apart=True, timeout_seconds=3600, most_attempts=3, priority=40),
+        Kind(BACKTEST, backtest, apart=True, timeout_seconds=6 * 3600, most_attempts=3, priority=70),
+        Kind(TRAIN, train_model, apart=True, timeout_seconds=3600, most_attempts=2, priority=60),
+        Kind(TIDY, tidy, most_attempts=3, priority=90),
+    )
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Return a kind by its name.
+
+    Raises
+    ------
+    ParameterError
+        There is none.
+    """
+    if name not in KINDS:
+        raise ParameterError(f"there is no kind of job {name!r}; the kinds are {', '.join(KINDS)}")
+    return KINDS[name]

@@ -1,0 +1,136 @@
+"""What happens next: one table from the class of an event to the jobs that follow, and what happens by the clock.
+
+A reaction is a function of the event that returns the jobs; it may look into the store, in the transaction that queues
+them. The last rows of the table are for events from which nothing follows, so that no event is forgotten by accident: a
+test compares the table with `shelfwise.domain.events.EVENTS`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from shelfwise.app import App
+from shelfwise.domain.events import (
+    MOST_PRODUCTS,
+    Event,
+    ForecastRefreshed,
+    ImportFinished,
+    ImportRedone,
+    ImportUndone,
+    MovementsCorrected,
+    MovementsRecorded,
+    OverrideChanged,
+    PlanPublished,
+    PurchaseOrderChanged,
+    RecommendationDecided,
+)
+from shelfwise.services import job_kinds
+from shelfwise.services.jobs import Wanted, wanted
+from shelfwise.settings import Settings
+from shelfwise.storage import touched
+
+_GATHER_SECONDS: Final = 1.0
+"""How long sales of one product are gathered: the process that served them has reacted by itself at once."""
+
+Reaction = Callable[[Any, Any], Sequence[Wanted]]
+
+
+def _refresh(products: Sequence[str]) -> list[Wanted]:
+    """Refresh each product by itself, so that what is said of one many times is done once; or publish all anew."""
+    if not products:
+        return [wanted(job_kinds.PUBLISH)]
+    return [wanted(job_kinds.REFRESH, {"products": [code]}, code, delay_seconds=_GATHER_SECONDS) for code in products]
+
+
+def _recorded(_: Any, event: MovementsRecorded) -> list[Wanted]:
+    return _refresh(event.products)
+
+
+def _corrected(connection: Any, event: MovementsCorrected) -> list[Wanted]:
+    return _refresh(touched.by_correction(connection, event.correction_id, MOST_PRODUCTS))
+
+
+def _ordered(connection: Any, event: PurchaseOrderChanged) -> list[Wanted]:
+    return _refresh(touched.by_order(connection, event.purchase_order, MOST_PRODUCTS))
+
+
+def _overridden(connection: Any, event: OverrideChanged) -> list[Wanted]:
+    return _refresh(touched.by_override(connection, event.override_id))
+
+
+def _published_anew(_: Any, __: Event) -> list[Wanted]:
+    return [wanted(job_kinds.PUBLISH)]
+
+
+def _nothing(_: Any, __: Event) -> list[Wanted]:
+    return []
+
+
+REACTIONS: Final[Mapping[type[Event], Reaction]] = {
+    MovementsRecorded: _recorded,
+    MovementsCorrected: _corrected,
+    PurchaseOrderChanged: _ordered,
+    OverrideChanged: _overridden,
+    ImportFinished: _published_anew,
+    ImportUndone: _published_anew,
+    ImportRedone: _published_anew,
+    PlanPublished: _nothing,
+    RecommendationDecided: _nothing,
+    ForecastRefreshed: _nothing,
+}
+
+
+def jobs_after(connection: Any, event: Event) -> Sequence[Wanted]:
+    """Return the jobs that follow from an event."""
+    reaction: Reaction = REACTIONS.get(type(event), _nothing)
+    return reaction(connection, event)
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """What happens once a day.
+
+    Parameters
+    ----------
+    name
+        The word it is kept under.
+    kind
+        Kind of the job.
+    at
+        Shop time of it, from the settings.
+    """
+
+    name: str
+    kind: str
+    at: Callable[[Settings], dt.time]
+
+
+SCHEDULE: Final = (
+    Scheduled("nightly publication", job_kinds.PUBLISH, lambda settings: settings.nightly_at),
+    Scheduled("nightly plan", job_kinds.PLAN, lambda settings: settings.nightly_at),
+    Scheduled("nightly tidying", job_kinds.TIDY, lambda settings: settings.nightly_at),
+)
+
+
+def rule_of(app: App, one: Scheduled) -> str:
+    """Return in words when something happens; another rule than the one kept means that it was changed."""
+    return f"every day at {one.at(app.settings):%H:%M} {app.calendar.timezone}"
+
+
+def next_time(app: App, one: Scheduled, after: dt.datetime) -> dt.datetime:
+    """Return when something happens next after a moment in UTC.
+
+    A time of day that is skipped when the clocks go forward happens as much later; one that comes twice when they go
+    back happens the first time.
+    """
+    zone, time = ZoneInfo(app.calendar.timezone), one.at(app.settings)
+    day = after.astimezone(zone).date()
+    while True:
+        found = dt.datetime.combine(day, time, tzinfo=zone).astimezone(dt.UTC)
+        if found > after:
+            return found
+        day += dt.timedelta(days=1)
