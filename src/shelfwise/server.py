@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -19,9 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shelfwise import __version__, logs
 from shelfwise.api import problems
 from shelfwise.api.observed import PROBLEM, Observed
+from shelfwise.api.rate_limits import RateLimits
 from shelfwise.api.routes import ROUTERS
+from shelfwise.api.security import Gate
 from shelfwise.app import App
+from shelfwise.domain.addresses import is_loopback
 from shelfwise.domain.errors import ParameterError
+from shelfwise.services import users
+from shelfwise.services.access import Access
+from shelfwise.services.auditing import AuditLog
 from shelfwise.services.metrics import Metrics
 from shelfwise.services.serving import Serving
 
@@ -30,7 +35,8 @@ GRACE_SECONDS: Final = 10
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MISDIRECTED: Final = (
     421, "misdirected-request", "Misdirected Request",
-    "this service does not answer under the name in the Host header; ask for it as localhost",
+    "this service does not answer under the name in the Host header; ask for it as localhost, or "
+    "have its name added to SHELFWISE_ALLOWED_HOSTS",
 )  # fmt: skip
 TOO_LARGE: Final = (
     413, "content-too-large", "Content Too Large",
@@ -64,7 +70,9 @@ def api() -> FastAPI:
     return made
 
 
-def asgi(shop: App, hosts: Iterable[str] = LOOPBACK_NAMES) -> ASGIApp:
+def asgi(
+    shop: App, hosts: Iterable[str] = LOOPBACK_NAMES, *, authentication: bool = False, on_loopback: bool = True
+) -> ASGIApp:
     """Return the application that serves ``shop``.
 
     Parameters
@@ -72,22 +80,38 @@ def asgi(shop: App, hosts: Iterable[str] = LOOPBACK_NAMES) -> ASGIApp:
     hosts
         Names under which a request may address the service. A web page elsewhere that points its own name at
         127.0.0.1 would otherwise speak to a service that trusts its machine.
+    authentication
+        Whether requests must prove who asks. Without it all are of this computer's user, who may do everything: for
+        a program that holds the application in its own process, and for `serve` where it is told so.
+    on_loopback
+        Whether only this machine can reach the service.
     """
 
     metrics = Metrics()
+    audit = AuditLog(shop)
+    access = Access(shop, audit, reachable=not on_loopback)
 
     @asynccontextmanager
     async def running(made: FastAPI) -> AsyncIterator[None]:
         with Serving.start(shop, metrics) as serving:
-            made.state.serving = serving
+            made.state.serving, made.state.access = serving, access
             yield
+        audit.close()
 
     made = api()
     made.router.lifespan_context = running
-    return Observed(Envelope(made, hosts), metrics)
+    limits = RateLimits(shop.settings)
+    gate = Gate(made, access, audit, limits, required=authentication, on_loopback=on_loopback)
+    return Observed(Envelope(gate, hosts), metrics)
 
 
-def serve(shop: App, host: str, port: int, ready: Callable[[str], None] = lambda _: None) -> None:
+def serve(
+    shop: App,
+    host: str,
+    port: int,
+    ready: Callable[[str], None] = lambda _: None,
+    invite: Callable[[str, users.Start], None] = lambda *_: None,
+) -> None:
     """Serve a shop until the process is told to stop; requests that are being answered are finished first.
 
     Parameters
@@ -96,18 +120,20 @@ def serve(shop: App, host: str, port: int, ready: Callable[[str], None] = lambda
         Where to listen; port 0 takes any that is free.
     ready
         Called with the address once connections are taken.
+    invite
+        Called with the address and how to sign in, where only this machine can reach the service.
 
     Raises
     ------
     ParameterError
-        The port is taken, or the address is not one of this machine's own: there are no users yet, so nobody else may
-        reach it.
+        The port is taken, the address is not one of this machine's own, or other machines could reach the service
+        while nobody could prove who asks.
     """
-    if not is_loopback(host):
-        raise ParameterError(
-            f"host {host} can be reached from other machines, and this version knows no users and no passwords; "
-            "serve on 127.0.0.1, and let a proxy that signs people in reach it there"
-        )
+    local = is_loopback(host)
+    required = shop.settings.authentication == "required"
+    if not local:
+        users.check_reachable(shop, host)
+    hosts = _hosts(shop, host)
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -118,26 +144,33 @@ def serve(shop: App, host: str, port: int, ready: Callable[[str], None] = lambda
     import uvicorn
 
     with listening:
-        ready(f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}")
+        url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        ready(url)
+        start = users.start_on_loopback(shop) if local and required else None
+        if start is not None:
+            invite(url, start)
+        proxies = _listed(shop.settings.trusted_proxies)
         config = uvicorn.Config(
-            asgi(shop, {*LOOPBACK_NAMES, host}), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            asgi(shop, hosts, authentication=required, on_loopback=local), log_config=None, access_log=False,
+            server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
         )  # fmt: skip
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address.
+def _hosts(shop: App, host: str) -> frozenset[str]:
+    """Return the names under which a service at this address answers."""
+    more = _listed(shop.settings.allowed_hosts.lower())
+    if host in ("0.0.0.0", "::") and not more:  # noqa: S104  (the address is only compared)
+        raise ParameterError(
+            f"host {host} is every address of this machine, so it is no name that requests could give; say by which "
+            "names the service is reached: SHELFWISE_ALLOWED_HOSTS=shop.example,192.168.1.5"
+        )
+    return frozenset({*LOOPBACK_NAMES, host.lower(), *more})
 
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("shop.example")
-    (True, True, False, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class Envelope:
@@ -158,7 +191,7 @@ class Envelope:
         state["request_id"] = request_id
         logs.note(request_id=request_id)
         answer = _Answer(send, scope["path"], state)
-        if _host(headers.get(b"host", "")) not in self.hosts:
+        if not self._knows(headers.get(b"host", ""), scope["headers"]):
             await answer.refuse(*MISDIRECTED)
             return
         try:
@@ -167,6 +200,12 @@ class Envelope:
             if not answer.begun:
                 raise
             # The handler of faults has answered and logged it; raised again it would only be logged twice.
+
+    def _knows(self, host: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a request names this service, and names it once: of two names a proxy may have checked the other."""
+        if sum(name == b"host" for name, _ in headers) > 1:
+            return False
+        return "*" in self.hosts or _host(host) in self.hosts
 
 
 class _Answer:

@@ -144,7 +144,8 @@ def _examples() -> list[tuple[str, str, Any]]:
         for method, operation in methods.items():
             content = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if content is None:
-                found.append((method, path, None))
+                if path != "/sign-in":  # its code works once: see test_access.py
+                    found.append((method, path, None))
                 continue
             name = content["schema"]["$ref"].rsplit("/", 1)[1]
             found += [(method, path, example) for example in described["components"]["schemas"][name]["examples"]]

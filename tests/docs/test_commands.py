@@ -13,7 +13,7 @@ from tests.docs.pages import INLINE, PAGES, ROOT, commands, inline_code, options
 
 from shelfwise.forecasting.catalog import MODELS
 
-GROUPS = {"config", "db", "override", "products", "stock", "suppliers"}  # whose commands have two words
+GROUPS = {"config", "db", "override", "products", "stock", "suppliers", "token", "user"}  # whose commands have two words
 SOURCES = sorted((ROOT / "src" / "shelfwise").rglob("*.py"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 SHELFWISE = [sys.executable, "-c", "from shelfwise.cli.main import main; main()"]
@@ -25,9 +27,13 @@ BODY = {
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
-        [*SHELFWISE, "serve", "--port", "0"], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*SHELFWISE, "serve", "--port", "0", *options],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stderr is not None
@@ -40,9 +46,19 @@ def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate()
 
 
-def asked(url: str, body: dict[str, Any] | None = None) -> Any:
+def said(process: subprocess.Popen[str], pattern: str) -> str:
+    """What a later line on stderr says in the place of the pattern's group."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(pattern, line):
+            return found[1]
+    raise AssertionError(pattern)
+
+
+def asked(url: str, body: dict[str, Any] | None = None, *, token: str = "") -> Any:
     raw = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, raw, {"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(url, raw, headers)
     with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
@@ -50,13 +66,52 @@ def asked(url: str, body: dict[str, Any] | None = None) -> Any:
 def test_a_forecast_is_answered_and_ctrl_c_ends_the_service_cleanly(tmp_path: Path):
     with served(tmp_path) as (process, url):
         assert asked(f"{url}/health")["status"] == "healthy"
-        found = asked(f"{url}/predict", BODY)
+        token = said(process, r"API token of owner, shown this once: (sw_\S+)")
+        found = asked(f"{url}/predict", BODY, token=token)
         assert len(found["predictions"]) == 7
         assert asked(f"{url}/openapi.json")["openapi"].startswith("3.1")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_the_first_start_signs_a_browser_in_by_a_link_that_works_once(tmp_path: Path):
+    with served(tmp_path) as (process, url):
+        link = said(process, r"owner signs in, once and within 10 minutes, at (\S+)")
+        assert link.startswith(f"{url}/sign-in?code=")
+        with httpx2.Client(timeout=60) as browser:
+            answer = browser.get(link)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/")
+            assert "HttpOnly" in answer.headers["set-cookie"]
+            assert "SameSite=strict" in answer.headers["set-cookie"]
+            assert browser.get(f"{url}/api/v1/me").json()["name"] == "owner"
+            assert browser.get(link).status_code == 401
+
+
+def test_two_requests_in_the_place_of_one_are_not_both_believed(tmp_path: Path):
+    # A proxy that believes Content-Length sees one request, a server that believes Transfer-Encoding would see two.
+    smuggled = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    post = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
+    length = b"Content-Length: %d\r\n" % (len(smuggled) + 5)
+    attempts = (
+        post + length + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
+        post + b"Content-Length: 0\r\n" + length + b"\r\n" + smuggled,
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: shop.example\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n Authorization: Bearer x\r\n\r\n",
+    )  # fmt: skip
+    with served(tmp_path, "--no-authentication") as (_, url):
+        port = int(url.rsplit(":", 1)[1])
+        asked(f"{url}/health")
+        for raw in attempts:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(raw)
+                got = b""
+                with contextlib.suppress(TimeoutError, ConnectionResetError):
+                    connection.settimeout(1.0)
+                    while part := connection.recv(65_536):
+                        got += part
+            assert re.findall(rb"HTTP/1.1 (\d+)", got) in ([b"400"], [b"421"]), raw
 
 
 def test_a_port_that_is_taken_is_one_clear_message(tmp_path: Path):

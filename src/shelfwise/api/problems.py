@@ -6,7 +6,7 @@ The types never change once published; a program tells errors apart by them and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,15 +15,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope, Send
 
 from shelfwise.domain.errors import (
+    AccessDenied,
     ConflictError,
     DataError,
     ModelError,
     NotFound,
+    NotSignedIn,
     ParameterError,
     ShelfwiseError,
     StorageError,
+    TooManyAttempts,
 )
 
 _log: Final = logging.getLogger(__name__)
@@ -33,6 +37,9 @@ PREFIX: Final = "urn:shelfwise:problem:"
 
 # The first class that an error is one of decides, so the particular stand before the general.
 KINDS: Final[tuple[tuple[type[ShelfwiseError], int, str, str], ...]] = (
+    (NotSignedIn, 401, "not-signed-in", "It is not proved who asks"),
+    (AccessDenied, 403, "forbidden", "Who asks may not do that"),
+    (TooManyAttempts, 429, "too-many-requests", "It was asked too often"),
     (NotFound, 404, "not-found", "There is no such thing"),
     (ConflictError, 409, "conflict", "The state of what was named forbids it"),
     (ParameterError, 422, "invalid-parameter", "A parameter breaks its rule"),
@@ -44,6 +51,12 @@ KINDS: Final[tuple[tuple[type[ShelfwiseError], int, str, str], ...]] = (
 INVALID: Final = (422, "invalid-request", "The request is not as the interface describes it")
 UNREADABLE: Final = (400, "unreadable-request", "The request cannot be read")
 RETRY_SECONDS: Final = "2"
+TITLES: Final = {
+    **{name: title for _, _, name, title in KINDS},
+    "unreadable-request": UNREADABLE[2],
+    "cross-origin": "The page of another site may not do that",
+    "secret-in-address": "A secret stands in the address",
+}
 FAULT: Final = (500, "fault", "A fault in the program")
 
 
@@ -81,6 +94,8 @@ def install(api: FastAPI) -> None:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("%s %s: %s", request.method, request.url.path, error)
         later = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        if isinstance(error, TooManyAttempts):
+            later = {"Retry-After": str(error.retry_after_seconds)}
         return problem(request, status, name, title, str(error), headers=later)
 
     @api.exception_handler(RequestValidationError)
@@ -115,3 +130,18 @@ def problem(
         request_id=str(request.state.request_id), errors=list(errors),
     )  # fmt: skip
     return JSONResponse(body.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def refuse(
+    scope: Scope, send: Send, status: int, name: str, detail: str, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer with a problem before any route is asked."""
+    scope["state"]["problem"] = name
+    body = Problem(
+        type=PREFIX + name, title=TITLES[name], status=status, detail=detail, instance=scope["path"],
+        request_id=scope["state"]["request_id"], errors=[],
+    )  # fmt: skip
+    raw = body.model_dump_json().encode()
+    kind = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(raw)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*kind, *headers]})
+    await send({"type": "http.response.body", "body": raw})

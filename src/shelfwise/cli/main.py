@@ -20,6 +20,7 @@ from shelfwise.cli import (
     config,
     database,
     demo,
+    doctor,
     forecasts,
     health,
     history,
@@ -36,6 +37,7 @@ from shelfwise.cli import (
     stock,
     stock_movements,
     suppliers,
+    users,
     what_if,
 )
 from shelfwise.cli.output import ReaderGone, say, write
@@ -55,7 +57,8 @@ app = typer.Typer(
 )
 for module in (
     demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
-    new_products, overrides, forecasts, backtests, replays, suppliers, history, serve, database, config,
+    new_products, overrides, forecasts, backtests, replays, suppliers, history, serve, users, database, config,
+    doctor,
 ):  # fmt: skip
     module.register(app)
 

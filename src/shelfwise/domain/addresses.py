@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -116,3 +117,17 @@ class Address:
         shown = [(name, value) for name, value in self.options if name.lower() not in _SECRET]
         options = f"?{urlencode(shown)}" if shown else ""
         return f"{self.scheme}://{user}{host}{port}/{quote(self.name, safe='')}{options}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("shop.example")
+    (True, True, False, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

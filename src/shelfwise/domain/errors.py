@@ -11,6 +11,9 @@ ShelfwiseError                  exit 1
 ├── ModelError                  exit 1   a model cannot fit or predict
 ├── ExportError                 exit 1   a file cannot be written
 ├── OutOfMemory                 exit 1   the machine had too little memory free (also a MemoryError)
+├── NotSignedIn                 exit 1   nobody proved who asks, or the proof is refused
+├── AccessDenied                exit 1   who asks is known, and may not do that
+├── TooManyAttempts             exit 1   it was tried too often; says when to try again
 └── StorageError                exit 1   the database cannot do what was asked
     ├── MigrationNeeded         exit 1   the schema is older or newer than the program
     └── ConflictError           exit 1   the record changed, or its state forbids the step
@@ -92,6 +95,22 @@ class PanelError(DataError):
 
 class NotFound(DataError):
     """Something named by the caller is not in the store; the message lists near names."""
+
+
+class NotSignedIn(ShelfwiseError):
+    """Nobody proved who asks, or the proof (password, token, session, link) is refused."""
+
+
+class AccessDenied(ShelfwiseError):
+    """Who asks is known, and may not do that."""
+
+
+class TooManyAttempts(ShelfwiseError):
+    """It was tried too often; ``retry_after_seconds`` says when to try again."""
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ModelError(ShelfwiseError):

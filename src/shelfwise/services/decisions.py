@@ -8,7 +8,6 @@ can only be cancelled.
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ConflictError, NotFound, ParameterError
 from shelfwise.domain.events import PurchaseOrderChanged, RecommendationDecided
+from shelfwise.services import actor
 from shelfwise.services.names import not_found
 from shelfwise.services.planning import Plan
 from shelfwise.storage import outbox, plans, purchasing
@@ -40,11 +40,8 @@ class Drafted:
 
 
 def decider() -> str:
-    """Return who decides: the name of this computer's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    """Return who decides: the user for whom a request is answered, else the name of this computer's user."""
+    return actor.name()
 
 
 def find_lines(plan: Plan, wanted: str) -> pl.DataFrame:

@@ -1,0 +1,137 @@
+"""How often who may ask: sliding windows by token, session and address, in memory or, for several processes, in Redis.
+
+A Redis that does not answer lets requests be counted in memory, by each process for itself, and is tried again later:
+to refuse everybody because a counter is out of reach would be worse than to count too few.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from shelfwise.domain.errors import ParameterError
+from shelfwise.services.actor import Principal
+from shelfwise.settings import Settings
+
+if TYPE_CHECKING:
+    from limits.aio.strategies import SlidingWindowCounterRateLimiter as SharedLimiter
+
+_log: Final = logging.getLogger(__name__)
+
+SIGN_INS_PER_MINUTE: Final = 10
+REFUSED_PER_MINUTE: Final = 60
+REDIS_TIMEOUT_SECONDS: Final = 0.2
+REDIS_PAUSE_SECONDS: Final = 10.0
+PREFIX: Final = "shelfwise:limits"
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What is left to who asks.
+
+    Parameters
+    ----------
+    limit, remaining
+        Requests in a minute, and how many of them are left.
+    reset_seconds
+        Until more are left.
+    allowed
+        Whether this request was one of them.
+    """
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+    allowed: bool
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that tell it."""
+        found = [
+            (b"ratelimit-limit", b"%d" % self.limit),
+            (b"ratelimit-remaining", b"%d" % self.remaining),
+            (b"ratelimit-reset", b"%d" % self.reset_seconds),
+        ]
+        return found if self.allowed else [*found, (b"retry-after", b"%d" % max(1, self.reset_seconds))]
+
+
+class RateLimits:
+    """Counts requests for one served shop."""
+
+    def __init__(self, settings: Settings) -> None:
+        per_minute = {
+            "viewer": settings.rate_limit_viewer,
+            "planner": settings.rate_limit_planner,
+            "admin": settings.rate_limit_admin,
+            "service": settings.rate_limit_service,
+            "address": settings.rate_limit_address,
+            "sign-in": SIGN_INS_PER_MINUTE,
+            "refused": REFUSED_PER_MINUTE,
+        }
+        self._limits = {
+            kind: RateLimitItemPerMinute(count, namespace=kind) for kind, count in per_minute.items() if count
+        }
+        self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = None if settings.redis_url is None else _in_redis(settings.redis_url.get_secret_value())
+        self._pause_until = 0.0
+
+    async def of(self, who: Principal) -> Allowance | None:
+        """Count a request of a user; None where the role is not limited."""
+        return await self._hit(who.role, who.key)
+
+    async def of_address(self, kind: str, address: str) -> Allowance | None:
+        """Count a request that does not prove who asks; ``kind`` is ``address``, ``sign-in`` or ``refused``."""
+        return await self._hit(kind, address)
+
+    async def exhausted(self, kind: str, address: str) -> Allowance | None:
+        """Return the allowance of an address that has used it up, without counting; else None."""
+        found = await self._hit(kind, address, cost=0)
+        return None if found is None or found.remaining > 0 else found
+
+    async def _hit(self, kind: str, key: str, cost: int = 1) -> Allowance | None:
+        limit = self._limits.get(kind)
+        if limit is None:
+            return None
+        if self._shared is not None and time.monotonic() >= self._pause_until:
+            try:
+                allowed = bool(cost) and await self._shared.hit(limit, key, cost=cost)
+                found = await self._shared.get_window_stats(limit, key)
+                return _allowance(limit, allowed, found.remaining, found.reset_time)
+            except Exception as error:
+                self._pause_until = time.monotonic() + REDIS_PAUSE_SECONDS
+                _log.warning(
+                    "Redis does not answer (%s); requests are counted in this process for %g s",
+                    type(error).__name__, REDIS_PAUSE_SECONDS,
+                )  # fmt: skip
+        allowed = bool(cost) and self._memory.hit(limit, key, cost=cost)
+        stats = self._memory.get_window_stats(limit, key)
+        return _allowance(limit, allowed, stats.remaining, stats.reset_time)
+
+
+def _allowance(limit: RateLimitItem, allowed: bool, remaining: int, reset_time: float) -> Allowance:
+    seconds = max(0, math.ceil(reset_time - time.time()))
+    return Allowance(limit.amount, max(0, remaining), seconds, allowed)
+
+
+def _in_redis(url: str) -> SharedLimiter:
+    """Return the strategy that counts in Redis."""
+    from limits.aio.storage import RedisStorage
+    from limits.aio.strategies import SlidingWindowCounterRateLimiter as InRedis
+    from limits.errors import ConfigurationError
+
+    try:
+        storage = RedisStorage(
+            f"async+{url}", implementation="redispy", key_prefix=PREFIX, socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        )  # fmt: skip
+    except (ConfigurationError, ValueError) as error:
+        raise ParameterError(
+            f"SHELFWISE_REDIS_URL cannot be used ({error}); write redis://host:6379/0, and install shelfwise[redis]"
+        ) from None
+    return InRedis(storage)
