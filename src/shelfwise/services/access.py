@@ -14,9 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import Final
-
-from sqlalchemy import Connection
+from typing import Any, Final
 
 from shelfwise.app import App
 from shelfwise.domain.errors import AccessDenied, NotSignedIn, TooManyAttempts
@@ -217,7 +215,7 @@ class Access:
             users.end_session(connection, who.session, utc_now())
         self.forget()
 
-    def _begin(self, connection: Connection, user: User, via: str) -> tuple[str, str]:
+    def _begin(self, connection: Any, user: User, via: str) -> tuple[str, str]:
         """Begin a session under an id of its own: none that a request brought is ever taken over.
 
         Return the id and the refresh token.

@@ -14,9 +14,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Final
-
-from sqlalchemy import Connection
+from typing import Any, Final
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError, ShelfwiseError
@@ -110,12 +108,12 @@ def entry(action: str, subject: str = "", *, status: int | None = None, who: str
     )  # fmt: skip
 
 
-def append(connection: Connection, entries: list[Entry]) -> None:
+def append(connection: Any, entries: list[Entry]) -> None:
     """Write entries in the caller's transaction, with texts cut to what their columns hold."""
     audit.append(connection, [_cut(one) for one in entries])
 
 
-def by_hand(connection: Connection, action: str, subject: str) -> None:
+def by_hand(connection: Any, action: str, subject: str) -> None:
     """Write that a command did something; a request is written down by the door that answers it."""
     if actor.current() is None:
         append(connection, [entry(action, subject)])

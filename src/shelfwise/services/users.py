@@ -7,9 +7,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
-
-from sqlalchemy import Connection
+from typing import Any, Final
 
 from shelfwise.app import App
 from shelfwise.domain.addresses import is_loopback
@@ -273,14 +271,14 @@ def _hashed(app: App, name: str, password: str) -> dict[str, object]:
     return {"password_hash": passwords.hash_of(password), "password_is_weak": weak is not None}
 
 
-def _keep_an_admin(connection: Connection, leaving: User) -> None:
+def _keep_an_admin(connection: Any, leaving: User) -> None:
     others = [u for u in stored.all_users(connection) if u.role == "admin" and u.disabled_at is None]
     if [user.name for user in others] == [leaving.name]:
         raise ConflictError(f"{leaving.name} is the only admin; make another user admin first")
 
 
 def _new_token(
-    connection: Connection, owner: User, name: str, scopes: str, days: int | None, models: list[str] | None
+    connection: Any, owner: User, name: str, scopes: str, days: int | None, models: list[str] | None
 ) -> NewToken:
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     now = utc_now()
@@ -294,7 +292,7 @@ def _new_token(
     return NewToken(ApiToken(number, owner.id, name, scopes, kept, now, expires, None, None), owner.name, secret)
 
 
-def _new_link(connection: Connection, user: User) -> str:
+def _new_link(connection: Any, user: User) -> str:
     code, now = secrets.token_urlsafe(32), utc_now()
     stored.add_link(connection, user.id, digest(code), now=now, expires_at=now + timedelta(minutes=LINK_MINUTES))
     return code
