@@ -146,6 +146,7 @@ DATABASE_PARTS = {"DB_HOST": "db", "DB_PORT": "5432", "DB_NAME": "shop", "DB_USE
             {"DB_HOST": "::1", "DB_PORT": "3306", "DB_NAME": "a/b", "DB_USER": "a@b"}, "database",
             Address.parse("mysql://a%40b@[::1]:3306/a%2Fb"), "env DB_HOST, DB_PORT, DB_NAME, DB_USER",
         ),
+        ({"FORECASTING_MODELS_PATH": "/m"}, "models_folder", Path("/m"), "env FORECASTING_MODELS_PATH"),
         ({"REDIS_HOST": "::1"}, "redis_url", SecretStr("redis://[::1]:6379/0"), "env REDIS_HOST"),
         (
             {"REDIS_HOST": "cache", "REDIS_PORT": "6380"}, "redis_url", SecretStr("redis://cache:6380/0"),

@@ -70,5 +70,5 @@ def test_the_core_needs_none_of_the_extras(module: str) -> None:
 def test_a_forecast_does_not_wait_for_libraries_it_does_not_use() -> None:
     loaded = modules_after("from shelfwise.library import forecast, optimise")
     assert not loaded & {"scipy.stats", "highspy", "lightgbm", "pandas", "xgboost", "shelfwise.library.store"}
-    # `import scipy`, and `scipy.special.ndtri(...)` where it is used: `from scipy import special` costs 0.3 s at the top.
+    # `import scipy`, and `scipy.special.ndtri(...)` where it is used; `from scipy import special` costs 0.3 s.
     assert not loaded & {"scipy.special", "scipy.optimize", "scipy.sparse"}

@@ -1,11 +1,12 @@
-"""``shelfwise config show``: every setting, its value, and where the value came from."""
+"""``shelfwise config``: every setting with its value and where that came from, and what is wrong with them."""
 
 from __future__ import annotations
 
 import typer
 
+from shelfwise.cli.doctor import PROBLEM_FOUND, report
 from shelfwise.cli.options import CsvOption, DatabaseOption, JsonOption
-from shelfwise.cli.output import form, write_frame
+from shelfwise.cli.output import form, write, write_frame, write_json
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,3 +40,26 @@ def show(database: DatabaseOption = None, as_json: JsonOption = False, as_csv: C
         for name, field in type(loaded.settings).model_fields.items()
     ]
     write_frame(pl.DataFrame(rows), form(as_json, as_csv), shown=["setting", "value", "from", "meaning"])
+
+
+@group.command("check")
+def check(database: DatabaseOption = None, as_json: JsonOption = False) -> int:
+    """Say what is set and from where, what other programs' names give, and what is wrong: unknown names, a database or
+    Redis that cannot be reached, a port that is taken, a folder that cannot be written. Exit code 3 if something is.
+    """
+    from dataclasses import asdict
+
+    from shelfwise.services import doctor
+
+    found = doctor.configuration({"database": database})
+    if as_json:
+        checks = [asdict(one) for one in found.checks]
+        settings = [{"setting": name, "value": value, "from": origin} for name, value, origin in found.values]
+        others = [{"name": name, "from": where, "effect": effect} for name, where, effect in found.others]
+        write_json({"settings": settings, "aliases": others, "checks": checks})
+        return PROBLEM_FOUND if any(one.state == "problem" for one in found.checks) else 0
+    for name, value, origin in found.values:
+        write(f"{'set':<8} {name} = {value} ({origin})")
+    for name, where, effect in found.others:
+        write(f"{'alias':<8} {name} ({where}): {effect}")
+    return report(found.checks, as_json=False)

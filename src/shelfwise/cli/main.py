@@ -37,7 +37,6 @@ from shelfwise.cli import (
     stock,
     stock_movements,
     suppliers,
-    users,
     what_if,
 )
 from shelfwise.cli.output import ReaderGone, say, write
@@ -57,7 +56,7 @@ app = typer.Typer(
 )
 for module in (
     demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
-    new_products, overrides, forecasts, backtests, replays, suppliers, history, serve, users, database, config,
+    new_products, overrides, forecasts, backtests, replays, suppliers, history, serve, database, config,
     doctor,
 ):  # fmt: skip
     module.register(app)

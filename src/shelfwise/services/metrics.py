@@ -10,7 +10,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -21,7 +20,7 @@ from prometheus_client.registry import Collector
 from shelfwise import __version__
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
-from shelfwise.storage import observing, sales
+from shelfwise.storage import jobs, observing, sales
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 WORKER_SILENT_SECONDS: Final = 60.0
@@ -233,8 +232,9 @@ def _family(metric: Metric) -> GaugeMetricFamily:
 
 
 def _samples(shop: App) -> Iterator[Sample]:
-    utc, now = datetime.now(tz=UTC), shop.now()
+    now = shop.now()
     with shop.database.read() as connection:
+        utc = jobs.now(connection)
         queues, seen = observing.queues(connection), observing.last_seen_of_workers(connection)
         champion, tested = observing.champion(connection), observing.backtest_error(connection)
         plan, span = observing.last_plan(connection), sales.sales_span(connection)
