@@ -14,6 +14,7 @@ import datetime as dt
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from shelfwise.domain.panel import Panel
 from shelfwise.execution.local import Workers
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
-from shelfwise.services import adjusting, demand, measuring, planning, registry
+from shelfwise.services import actor, adjusting, classing, demand, measuring, planning, registry, supply
 from shelfwise.services.demand import Demand
 from shelfwise.services.demand_histories import (
     LONGEST_BY_DAY,
@@ -45,7 +46,9 @@ from shelfwise.services.measuring import Measured
 from shelfwise.services.names import product_code
 from shelfwise.services.shop_processes import Late, ask
 from shelfwise.services.stateless import BASE_MODEL
+from shelfwise.services.supply import Supply
 from shelfwise.storage import plans
+from shelfwise.storage.overrides import Override
 
 __all__ = ["Answer", "Event", "Features", "Outcome", "Question", "answer", "answer_all"]
 
@@ -189,6 +192,22 @@ class Store:
             self._known = demand.load(self.app, days_ahead=max(self.days_ahead, demand.DAYS_AHEAD))
         return self._known
 
+    @cached_property
+    def side(self) -> Supply:
+        """The supply side of the store."""
+        return supply.load(self.app)
+
+    @cached_property
+    def classes(self) -> pl.DataFrame:
+        """``unique_id, level, service_class``: the service level of each live line's ABC-XYZ class."""
+        lines = classing.of_panel(self.known.live(self.app.settings.live_days).panel).lines
+        return lines.select("unique_id", level="service_level", service_class="class")
+
+    @cached_property
+    def overrides(self) -> Sequence[Override]:
+        """What people said of demand that holds on the day after the data."""
+        return adjusting.standing(self.app, self.known.planning_day, adjusting.FORECAST)
+
     def named(self, model: str) -> str:
         """Return the model that ``auto`` is by the settings, or the one that was named."""
         return self.app.settings.model if model == "auto" else model
@@ -230,13 +249,26 @@ class Store:
 
     def forecast(self, model: str, horizon: int, rows: npt.NDArray[np.int64], edits: Features | None) -> Forecast:
         """Return the forecast of some series, with the overrides that hold."""
-        asked, settings = self.asked(model), self.app.settings
         panel = self.known.panel.select(rows)
         if edits is not None:
             panel = edited(panel, edits, horizon)
-        made = asked.predictor.predict(panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
-        against = adjusting.standing(self.app, self.known.planning_day, adjusting.FORECAST)
-        return adjusting.adjust(made, panel, against).forecast
+        return self._predicted(self.asked(model).predictor, panel, horizon)
+
+    def forecast_of_rows(
+        self, model: str, horizon: int, rows: npt.NDArray[np.int64], *, base: bool = False
+    ) -> tuple[Forecast, str]:
+        """Return the same and what it goes by; ``base`` takes the base model, fitted on these series alone."""
+        panel = self.known.panel.select(rows)
+        if not base:
+            asked = self.asked(model)
+            return self._predicted(asked.predictor, panel, horizon), asked.label
+        predictor = estimator(BASE_MODEL).fit(panel)
+        return self._predicted(predictor, panel, horizon), f"{predictor.name} {predictor.version}"
+
+    def _predicted(self, predictor: Predictor, panel: Panel, horizon: int) -> Forecast:
+        settings = self.app.settings
+        made = predictor.predict(panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
+        return adjusting.adjust(made, panel, self.overrides).forecast
 
 
 def answer(app: App, question: Question, workers: Workers | None = None) -> Answer:
@@ -249,6 +281,7 @@ def answer(app: App, question: Question, workers: Workers | None = None) -> Answ
     DataError
         What came with the question, or the store, cannot be used.
     """
+    actor.check_model(question.model)
     try:
         return ask(app, workers, answer_here, question)
     except Late as late:
@@ -267,6 +300,8 @@ def answer_all(app: App, questions: Sequence[Question], workers: Workers | None 
         raise ParameterError(
             f"at most {MOST_QUESTIONS:,} questions at once, got {len(questions):,}; send them in parts"
         )
+    for model in {one.model for one in questions}:
+        actor.check_model(model)
     try:
         return ask(app, workers, answer_all_here, tuple(questions))
     except Late as late:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
-from shelfwise.services import demand, measuring, registry
+from shelfwise.services import demand, jobs, measuring, registry
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import described, panel_fingerprint
+from shelfwise.services.jobs import Job
 from shelfwise.services.names import product_code
 from shelfwise.services.registry import CHALLENGER, CHAMPION, PRODUCT, SHOP, Version
 
 _log: Final = logging.getLogger(__name__)
 
+JOB: Final = "train_model"
+LONGEST_SUBJECT: Final = 255
 FEWEST_DAYS: Final = 7
 """Days of history that a model of one product needs; with fewer, that of the whole shop answers for it."""
 Then = Literal["champion", "challenger", "nothing"]
@@ -93,6 +97,30 @@ def train(app: App, wanted: Training, progress: Callable[[str, int, int], None] 
         registry.deploy(app, str(version.id), alias=alias, reason=reason, made_by=wanted.made_by)
     _log.info("model %s trained for %s in %.1f s", version.label, scope, time.perf_counter() - began)
     return version
+
+
+def job_of(app: App, wanted: Training) -> Job | None:
+    """Queue a training for a worker; None where no worker is there to take it.
+
+    Who asks again while it waits gets the same job.
+    """
+    if not jobs.alive(app):
+        return None
+    payload = {**asdict(wanted), "asked_at": app.now().isoformat()}
+    return jobs.ask(app, JOB, payload, f"{wanted.scope} {wanted.model}"[:LONGEST_SUBJECT])
+
+
+def run_job(app: App, payload: Mapping[str, Any], progress: Callable[[str, int, int], None]) -> dict[str, Any]:
+    """Train what a job asks for; where that was done already, and only the job's end was lost, name what was made."""
+    given = dict(payload)
+    asked_at = dt.datetime.fromisoformat(given.pop("asked_at"))
+    wanted = Training(**given)
+    name = estimator(wanted.model).name
+    for one in registry.listed(app, scope=wanted.scope, name=name, limit=1):
+        if one.version.created_at >= asked_at:
+            return {"model": one.version.label, "id": one.version.id}
+    version = train(app, wanted, progress)
+    return {"model": version.label, "id": version.id}
 
 
 def _panel(known: Demand, scope: str) -> tuple[str, Panel]:
