@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import xlsxwriter
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.ingest.opendocument_files import opendocument, opendocument_content, row, sheet, with_content
 
 from shelfwise.domain.errors import AmbiguousDates, DataError
 from shelfwise.domain.frames import ALL_FRAMES
@@ -138,6 +141,11 @@ def good_workbook() -> bytes:
     return buffer.getvalue()
 
 
+def good_opendocument() -> bytes:
+    rows = [row(*cells) for cells in csv.reader(io.StringIO(good_csv().decode()))]
+    return opendocument(sheet("Orders", *rows))
+
+
 def good_archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -154,8 +162,8 @@ def good_parquet() -> bytes:
 
 
 GOOD = {
-    "o.csv": good_csv(), "o.xlsx": good_workbook(), "o.zip": good_archive(), "o.parquet": good_parquet(),
-    "o.csv.gz": gzip.compress(good_csv()),
+    "o.csv": good_csv(), "o.xlsx": good_workbook(), "o.ods": good_opendocument(), "o.zip": good_archive(),
+    "o.parquet": good_parquet(), "o.csv.gz": gzip.compress(good_csv()),
 }  # fmt: skip
 
 
@@ -192,3 +200,19 @@ def test_any_cells_of_a_workbook_give_a_batch_or_a_refusal(rows: list[list[objec
                 elif not isinstance(cell, int) or abs(cell) < 10**15:
                     sheet.write(number, column, cell)
     outcome(buffer.getvalue(), "o.xlsx")
+
+
+ODS_TAGS = re.findall(r"<[^>]+>", opendocument_content(good_opendocument()))
+
+
+@given(
+    changes=st.lists(
+        st.tuples(st.integers(0, len(ODS_TAGS) - 1), st.sampled_from(ODS_TAGS) | st.text(max_size=9)), max_size=4
+    )
+)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+def test_an_opendocument_whose_tags_are_mixed_up_gives_a_batch_or_a_refusal(changes: list[tuple[int, str]]) -> None:
+    parts = re.split(r"(<[^>]+>)", opendocument_content(good_opendocument()))
+    for place, other in changes:
+        parts[2 * place + 1] = other
+    outcome(with_content(good_opendocument(), "".join(parts)), "o.ods")

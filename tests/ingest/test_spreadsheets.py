@@ -246,7 +246,7 @@ def test_a_workbook_cut_short_or_overwritten_is_refused(tmp_path: Path, keep: fl
     [
         ({"[Content_Types].xml": b"x", "word/document.xml": b"x"}, "no workbook"),
         ({"[Content_Types].xml": b"x", "xl/workbook.bin": b"x"}, "XLSB"),
-        ({"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": b"x"}, "OpenDocument"),
+        ({"mimetype": b"application/vnd.oasis.opendocument.text", "content.xml": b"x"}, "OpenDocument"),
         ({"[Content_Types].xml": b"x", "xl/workbook.xml": b"<workbook"}, "cannot be read as a workbook"),
     ],
 )

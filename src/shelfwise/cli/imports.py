@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="CSV, Excel, Parquet, ZIP files or folders.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="CSV, Excel, ODS, Parquet, ZIP files or folders.", show_default=False)
+    ],
     date_order: Annotated[
         str | None, typer.Option("--date-order", help="dmy, mdy or ymd, where the dates do not tell.")
     ] = None,

@@ -27,6 +27,7 @@ HARMLESS: Final = 64 << 20  # bytes up to which no ratio is suspicious
 _PIECE: Final = 1 << 20
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _GZIP: Final = b"\x1f\x8b"
+_OPENDOCUMENT: Final = ("content.xml", "encrypted-package")  # the second in one that is protected as a whole
 _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 _ENCRYPTED: Final = 1  # bit of a member's flags
 _LOCAL_HEADER: Final = 30  # bytes in front of a member's name
@@ -139,7 +140,7 @@ def _is_workbook(stream: IO[bytes]) -> bool:
         return False
     finally:
         stream.seek(0)
-    return "[Content_Types].xml" in names or {"mimetype", "content.xml"} <= names
+    return "[Content_Types].xml" in names or ("mimetype" in names and not names.isdisjoint(_OPENDOCUMENT))
 
 
 def _of_zip(stream: IO[bytes], name: str) -> Iterator[File | LeftAlone]:

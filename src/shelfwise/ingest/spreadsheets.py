@@ -1,12 +1,12 @@
-"""Read the sheets of an Excel workbook (XLSX, also with macros) as tables of text.
+"""Read the sheets of a workbook (XLSX, also with macros, and ODS) as tables of text.
 
 Cells come as what they are worth: a formula as the value last computed, a date as ``2024-05-31`` however it is shown,
 a number with its digits, a text with its leading zeros. An error like ``#REF!`` stays visible as such.
 
 A workbook is looked through before the reader gets it. The reader lays every sheet out as a full rectangle, so a file
 of a few bytes with one cell in the far corner would take hundreds of gigabytes, and so would one long text that a
-million cells refer to. Both are counted from the XML first. The old XLS format cannot be looked through like that, and
-damaged ones were seen to end the whole process, so it is refused.
+million cells refer to. Both are counted from the XML first (of ODS in `opendocument`). The old XLS format cannot be
+looked through like that, and damaged ones were seen to end the whole process, so it is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from shelfwise.domain.errors import FileRefused, Place
-from shelfwise.ingest import archives
+from shelfwise.ingest import archives, opendocument
 from shelfwise.ingest.archives import File, LeftAlone
 from shelfwise.ingest.detect import Ints, NoTable
 from shelfwise.ingest.personal import masked
@@ -34,6 +34,7 @@ LARGEST_XML: Final = 1 << 30  # bytes of all parts of a workbook, unpacked
 LONGEST_TAG: Final = 16 << 20  # bytes without the end of a tag, beyond which it is no XML of a workbook
 _OLD: Final = b"\xd0\xcf\x11\xe0"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
+EXCEL, OPENDOCUMENT = "Excel", "OpenDocument"
 _SAVE: Final = "save the sheet as CSV and give that"
 _CELL: Final = re.compile(rb"""<(?:\w+:)?c\s(?:[^>]*?\s)?r=["']([A-Z]{1,3})([0-9]{1,7})["']""")
 _ROW: Final = re.compile(rb"""<(?:\w+:)?row\s[^>]*?\br=["']([0-9]{1,7})["']""")
@@ -44,10 +45,14 @@ _MIDNIGHT: Final = " 00:00:00"
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet: ``cells`` has all its rows, from the first of the sheet, and text columns named by position."""
+    """One sheet: ``cells`` has all its rows, from the first of the sheet, and text columns named by position.
+
+    ``program`` is whose kind of workbook it is: Excel or OpenDocument.
+    """
 
     name: str
     cells: pl.DataFrame
+    program: str
 
 
 def is_workbook(data: bytes) -> bool:
@@ -66,7 +71,7 @@ def sheets(file: File) -> Iterator[Sheet | LeftAlone]:
     data = file.data
     if data.startswith(_OLD):
         raise FileRefused(Place(file.name), "", "is protected with a password", "save it without one")
-    data = _checked(data, file.name)
+    data, program = _checked(data, file.name)
     import fastexcel
 
     logging.getLogger("calamine").setLevel(logging.ERROR)  # what it warns of, like a chart, the receipt says
@@ -91,7 +96,9 @@ def sheets(file: File) -> Iterator[Sheet | LeftAlone]:
             yield LeftAlone(label, "is empty")
         else:
             cells.columns = [f"c{number}" for number in range(cells.width)]
-            yield Sheet(name, cells.with_columns(_day_alone(column) for column in cells.iter_columns()))
+            if program == OPENDOCUMENT:
+                cells = cells.with_columns(opendocument.as_in_a_workbook(column) for column in cells.iter_columns())
+            yield Sheet(name, cells.with_columns(_day_alone(column) for column in cells.iter_columns()), program)
 
 
 def _day_alone(cells: pl.Series) -> pl.Series:
@@ -116,15 +123,21 @@ def _damaged(name: str) -> FileRefused:
     )
 
 
-def _checked(data: bytes, name: str) -> bytes:
-    """Return the workbook once it was found to be one that can be laid out, with its errors as text."""
+def _checked(data: bytes, name: str) -> tuple[bytes, str]:
+    """Return the workbook once it was found to be one that can be laid out, with its errors as text, and its kind."""
     stream = io.BytesIO(data)
     members = {member.filename: member for member in archives.entries(stream, name)}
-    if "xl/workbook.xml" not in members:
+    open_document = opendocument.is_opendocument(members)
+    if "xl/workbook.xml" not in members and not open_document:
         raise NoTable(Place(name), "", _other_kind(set(members)), _SAVE)
     whole = sum(member.file_size for member in members.values())
     if whole > LARGEST_XML:
         raise FileRefused(Place(name), f"{whole:,} bytes of XML", f"are more than {LARGEST_XML:,}", _SAVE)
+    if open_document:
+        checked = opendocument.checked(
+            stream, members, name, most_cells=MOST_CELLS, most_text=MOST_TEXT, damaged=_damaged
+        )
+        return checked, OPENDOCUMENT
     lengths = np.zeros(0, dtype=np.int64)
     has_errors = []
     # Shared texts first: sheets refer to them by number.
@@ -138,14 +151,12 @@ def _checked(data: bytes, name: str) -> bytes:
         else:
             for _ in pieces:  # counted and checked
                 pass
-    return _with_errors_as_text(stream, members, has_errors, name) if has_errors else data
+    return _with_errors_as_text(stream, members, has_errors, name) if has_errors else data, EXCEL
 
 
 def _other_kind(members: set[str]) -> str:
     if "xl/workbook.bin" in members:
         return "is a binary Excel workbook (XLSB)"
-    if "content.xml" in members:
-        return "is an OpenDocument file"
     return "is a document, and no workbook"
 
 

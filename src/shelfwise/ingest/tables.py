@@ -167,7 +167,7 @@ def _sheets(file: File, sha256: str, known: Callable[[str], bool]) -> Iterator[S
             yield LeftAlone(label, "has a header row and nothing below it")
             continue
         own = hashlib.sha256(f"{sha256}:{sheet.name}".encode()).hexdigest()
-        words = f"Excel, header on row {index + 1}"
+        words = f"{sheet.program}, header on row {index + 1}"
         headers = detect.named(top[index])
         yield Source(label, own, headers, Cells(sheet.cells, index + 1), words, file.changed, index + 1, alone=False)
 
