@@ -240,6 +240,56 @@ def test_a_product_that_something_else_uses_stays_until_that_is_gone_too(shop: A
     assert state(shop)["products"].is_empty()
 
 
+@pytest.mark.parametrize(
+    ("named", "overwritten", "kind"),
+    [
+        (
+            {"products": [{"product": "tea", "supplier": "north"}]},
+            {"products": [{"product": "tea", "supplier": "south"}]},
+            "suppliers",
+        ),
+        (
+            {"bundles": [{"bundle": "set", "component": "tea", "quantity": 1.0}]},
+            {"bundles": [{"bundle": "set", "component": "milk", "quantity": 1.0}]},
+            "products",
+        ),
+        (
+            {"movements": [sale("2", "tea", 1), sale("1", "milk", 1)]},
+            {"movements": [sale("2", "milk", 1)]},
+            "products",
+        ),
+    ],
+)
+def test_a_bare_code_that_an_import_named_stays_while_it_is_live(
+    shop: App, put: Callable[..., int], tmp_path: Path, named: Any, overwritten: Any, kind: str
+) -> None:
+    """Whichever import brought it, and whatever stands in its place by now."""
+    first, second, third = put(**named), put(**named), put(**overwritten)
+    import_history.undo(shop, first)
+    left = state(shop)
+    with open_app(tmp_path / "other.db", folder=tmp_path) as other:
+        book(other, named, "2")
+        book(other, overwritten, "3")
+        same(left, state(other))
+    import_history.undo(shop, second)
+    import_history.undo(shop, third)
+    assert state(shop)[kind].is_empty()
+
+
+def test_a_code_that_a_line_says_otherwise_stays_for_the_day_that_line_holds(
+    shop: App, put: Callable[..., int]
+) -> None:
+    first = put(movements=[sale("1", "tea", 2)])
+    second = put(movements=[sale("2", "milk", 2)])
+    third = put(movements=[sale("1", "milk", 2)])
+    import_history.undo(shop, second)
+    assert state(shop)["products"]["product"].to_list() == ["milk", "tea"]
+    import_history.undo(shop, first)
+    assert state(shop)["demand"].select("product", "quantity").rows() == [("milk", 2.0)]
+    import_history.undo(shop, third)
+    assert state(shop)["products"].is_empty()
+
+
 def test_an_order_received_by_hand_since_stays(shop: App, put: Callable[..., int]) -> None:
     first = put(purchase_order_lines=EVERYTHING["purchase_order_lines"])
     with shop.database.write() as connection:
@@ -307,8 +357,9 @@ def random_tables(rng: random.Random) -> dict[str, list[dict[str, Any]]]:
             for code in picked
         ]
     if rng.random() < 0.4:
+        supplier = rng.choice(["s", "t"])
         tables["purchase_order_lines"] = [
-            {"purchase_order": "P1", "supplier": "s", "product": code, "warehouse": "main",
+            {"purchase_order": "P1", "supplier": supplier, "product": code, "warehouse": "main",
              "quantity": float(rng.randint(1, 9)), "quantity_received": float(rng.randint(0, 3))} for code in picked
         ]  # fmt: skip
     if rng.random() < 0.3:

@@ -21,10 +21,11 @@ from typing import Final
 import polars as pl
 from sqlalchemy import Connection, Table, delete, select
 
-from shelfwise.storage import import_parts, tables
+from shelfwise.storage import import_movements, import_parts, tables
 from shelfwise.storage.import_entities import ENTITIES, Entity
 
 _CHUNK: Final = 5_000
+_NAMED_BY_LINES: Final = frozenset({"product", "warehouse"})
 LEFT: Final = {"what": pl.String(), "key": pl.String(), "column": pl.String(), "reason": pl.String()}
 
 
@@ -217,7 +218,7 @@ def _apply(
     untouched = {c: pl.col(c).eq_missing(pl.col(f"was.{c}")) for c in values}
     doomed = both.filter(pl.col("there") & ~pl.col("new.there"))
     clean = doomed.filter(pl.all_horizontal(untouched.values()))
-    used = _used(connection, entity, clean["id"]) if clean.height else pl.Series("id", [], pl.Int64)
+    used = _used(connection, entity, clean) if clean.height else pl.Series("id", [], pl.Int64)
     gone = clean.filter(~pl.col("id").is_in(used.implode()))
     _delete(connection, entity, gone)
     left = [
@@ -276,18 +277,27 @@ def _sweep(connection: Connection, entity: Entity) -> int:
     for _, part in import_parts.of_imports(connection, "changes", entity.name, live=True):
         rows = rows.join(part.filter(~pl.col("existed")).select(key), on=key, how="anti")
     if rows.height:
-        rows = rows.filter(~pl.col("id").is_in(_used(connection, entity, rows["id"]).implode()))
+        rows = rows.filter(~pl.col("id").is_in(_used(connection, entity, rows).implode()))
     _delete(connection, entity, rows)
     return rows.height
 
 
-def _used(connection: Connection, entity: Entity, ids: pl.Series) -> pl.Series:
-    """Return those keys of an entity's table that some row of another table refers to."""
+def _used(connection: Connection, entity: Entity, rows: pl.DataFrame) -> pl.Series:
+    """Return the keys (``id``) of those rows of an entity that others refer to.
+
+    Those are rows of other tables, and lines that an import says otherwise than is booked: they will refer to what they
+    say once the import that booked them is undone.
+    """
     found: set[int] = set()
     for table in tables.metadata.tables.values():
         for column in _references(table, entity.table):
             found.update(key for (key,) in connection.execute(select(table.c[column]).distinct()) if key is not None)
-    return ids.filter(ids.is_in(list(found)))
+    ids = rows["id"]
+    used = ids.is_in(list(found))
+    (key,) = entity.key if len(entity.key) == 1 else ("",)
+    if key in _NAMED_BY_LINES:
+        used |= rows[key].is_in(import_movements.codes_said_otherwise(connection, key).implode())
+    return ids.filter(used)
 
 
 def _references(table: Table, to: Table) -> list[str]:

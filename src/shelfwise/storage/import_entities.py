@@ -93,6 +93,24 @@ def _own(name: str) -> Callable[[Frames], pl.DataFrame | None]:
     return lambda frames: frames.get(name)
 
 
+def _own_and_named(name: str, key: str, named: Mapping[str, str]) -> Callable[[Frames], pl.DataFrame | None]:
+    """Return what a frame says, and the bare codes that columns of others name (``named``: frame, column).
+
+    Only columns in whose place a later import may put another code have to be asked: a code of any other is referred to
+    by a row for as long as the import that named it is live.
+    """
+
+    def said(frames: Frames) -> pl.DataFrame | None:
+        parts = [frames[name]] if name in frames else []
+        for frame, column in named.items():
+            if frame in frames:
+                codes = frames[frame][column].drop_nulls().unique(maintain_order=True).alias(key).to_frame()
+                parts.append(codes.join(parts[0], on=key, how="anti") if parts else codes)
+        return pl.concat(parts, how="diagonal").unique(key, keep="last", maintain_order=True) if parts else None
+
+    return said
+
+
 def _code(connection: Connection, target: Table, codes: pl.Series) -> pl.Series:
     """Return the key of each code, made where it is missing; null for none."""
     distinct = codes.drop_nulls().unique(maintain_order=True)
@@ -321,12 +339,17 @@ ENTITIES: Final = (
     ),
     Entity(
         "suppliers", "supplier", "suppliers", tables.suppliers, {"supplier": _TEXT}, _SUPPLIER_VALUES,
-        _suppliers, _own("suppliers"), _write_suppliers,
+        _suppliers,
+        _own_and_named(
+            "suppliers", "supplier",
+            {"products": "supplier", "purchase_order_lines": "supplier", "receipts": "supplier"},
+        ),
+        _write_suppliers,
         frozenset({"suppliers", "products", "purchase_order_lines", "receipts"}), bare=True,
     ),
     Entity(
         "products", "product", "products", tables.products, {"product": _TEXT}, {**_PRODUCT_VALUES, "supplier": _TEXT},
-        _products, _own("products"), _write_products,
+        _products, _own_and_named("products", "product", {"bundles": "component"}), _write_products,
         frozenset(
             {"products", "movements", "stock_levels", "bundles", "prices", "purchase_order_lines", "receipts"}
         ),

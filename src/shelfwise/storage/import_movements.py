@@ -127,6 +127,12 @@ def forget_kept_lines(connection: Connection, import_id: int) -> None:
     import_parts.forget(connection, import_id, "lines")
 
 
+def codes_said_otherwise(connection: Connection, column: str) -> pl.Series:
+    """Return the codes of ``column`` in lines that live imports repeat and say otherwise than is booked."""
+    parts = import_parts.of_imports(connection, "repeats", _OTHERWISE, live=True)
+    return pl.concat([pl.Series([], dtype=pl.String), *(part[column] for _, part in parts)]).unique()
+
+
 def _ids(connection: Connection, import_id: int) -> pl.Series:
     """Return the numbers of the movements that an import repeats."""
     return _unpacked(import_parts.find(connection, import_id, "repeats", _NAME))
