@@ -27,6 +27,7 @@ from shelfwise.domain.calendar import Frequency, Moments
 from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.marginals import Marginals, check_levels
 from shelfwise.domain.paths import Dependence, draw_paths
+from shelfwise.domain.tables import rows_at
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -369,7 +370,7 @@ class Forecast:
             marginals = Marginals(marginals.mean[chosen], marginals.variance[chosen], marginals.is_count)
         return replace(
             self,
-            series=self.series[chosen],
+            series=rows_at(self.series, chosen),
             starts=self.starts[chosen],
             marginals=marginals,
             drawn=None if self.drawn is None else self.drawn[chosen],

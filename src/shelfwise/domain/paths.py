@@ -129,6 +129,10 @@ def draw_paths(
         order += np.arange(0, order.size, n_paths).reshape(*order.shape[:2], 1)
         paths[rows].reshape(-1)[order.reshape(-1)] = block.stratified(n_paths).reshape(-1)
 
+    if n <= step:  # a single block needs no threads, which cost more than the paths of one series
+        if n:
+            fill(0)
+        return paths.transpose(0, 2, 1)
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         list(pool.map(fill, range(0, n, step)))
     return paths.transpose(0, 2, 1)

@@ -148,6 +148,17 @@ def read_start(start: dt.date | dt.datetime | str) -> Moments:
         raise PanelError(f"start {start!r} is no date; give a date, a datetime or text such as 2026-11-21") from None
 
 
+def rows_at(table: pl.DataFrame, positions: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """Return rows of a table by position; neighbours in order, one row among them, as a view without a copy.
+
+    >>> rows_at(pl.DataFrame({"a": [1, 2, 3]}), np.array([1, 2]))["a"].to_list()
+    [2, 3]
+    """
+    if not len(positions) or positions[0] < 0 or positions[-1] >= table.height or (np.diff(positions) != 1).any():
+        return table[positions]
+    return table.slice(int(positions[0]), len(positions))
+
+
 def series_table(series: Any, n: int) -> pl.DataFrame:
     """Return the table of N series with a text ``unique_id``, made up where it is not given."""
     table = pl.DataFrame({"unique_id": [str(i) for i in range(n)]}) if series is None else to_polars(series, "series")

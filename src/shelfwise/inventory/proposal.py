@@ -123,7 +123,7 @@ def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) ->
         ),
         (pl.col("unit_cost").is_null(), "no unit cost: cost not known"),
     ]
-    filled = items.select(
+    filled = items.select_seq(
         lead=pl.col("lead_time_periods").fill_null(lead),
         sd=pl.col("lead_time_sd_periods").fill_null(pl.col("lead_time_periods").fill_null(lead) * ASSUMED_VARIATION),
         review=pl.col("review_periods").fill_null(review).ceil().cast(pl.Int64),
@@ -271,7 +271,7 @@ def propose(
     daily = _mean_demand(paths) / days_per_period  # [N]
     cost = items["unit_cost"].to_numpy()
     lost = risk.lost_within(window)
-    frame = items.select(
+    frame = items.select_seq(
         "unique_id", "product", "warehouse", "supplier",
         mean_demand=pl.Series(target.mean),
         demand=pl.Series(demand),
@@ -380,7 +380,7 @@ def _with_warnings(lines: pl.DataFrame, rules: ProposalRules) -> pl.DataFrame:
     unusual = ordered & (pl.col("usual_order") > 0) & (
         pl.col("quantity") > rules.most_usual_orders * pl.col("usual_order")
     )  # fmt: skip
-    return lines.with_columns(
+    return lines.with_columns_seq(
         warnings=_joined(
             [
                 pl.when(~pl.col("stock_known")).then(pl.lit("stock not known: assumed 0; count it before ordering")),

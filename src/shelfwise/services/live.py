@@ -49,6 +49,7 @@ from shelfwise.domain.events import (
 )
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.panel import Panel
+from shelfwise.domain.tables import rows_at
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.inventory.bundles import exploded, without_bundles
 from shelfwise.inventory.incoming import incoming
@@ -121,6 +122,11 @@ class _Shop:
         self.place = {(product, warehouse): row for row, (product, warehouse) in enumerate(pairs)}
         for row, product in enumerate(self.stocked["product"].to_list()):
             self.rows_of.setdefault(product, []).append(row)
+
+    def warehouses_of(self, product: str) -> list[str]:
+        """Return the warehouses in which a product has a row."""
+        places = self.stocked["warehouse"]
+        return [places[row] for row in self.rows_of.get(product, [])]
 
     @property
     def days(self) -> list[dt.date]:
@@ -413,7 +419,7 @@ def _rows_touched(shop: _Shop, products: Sequence[str]) -> Integers:
 def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
     """Return the rows of the stocked series at ``rows``; each depends on the shop and on itself alone."""
     settings = app.settings
-    stocked = shop.stocked[rows]
+    stocked = rows_at(shop.stocked, rows)
     forecast = _forecast(app, shop, stocked)
     pairs = list(stocked.select("product", "warehouse").iter_rows())
     sold = np.array([shop.sold.get(pair, 0.0) for pair in pairs])
@@ -424,7 +430,7 @@ def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
         gone = sold + forecast.shares @ sold_parts
     day = Day.of(forecast, sold, sold_parts)
     on_hand = [shop.on_hand.get(pair) for pair in pairs]
-    items = shop.items[rows].with_columns(on_hand=pl.Series(on_hand, dtype=pl.Float64))
+    items = rows_at(shop.items, rows).with_columns(on_hand=pl.Series(on_hand, dtype=pl.Float64))
     inbound = shop.inbound[rows]
     lines = planning.lines_of(
         items.drop("name"), day.left, day.mean, inbound, shop.days, shop.rules, settings.seed
@@ -496,7 +502,7 @@ def _all_means(app: App, shop: _Shop) -> Floats:
 def _summary(shop: _Shop, product: str) -> dict[str, Any] | None:
     """Return the summary of a product over its warehouses; of what sells in bundles alone there is none."""
     if product not in shop.summaries:
-        pairs = [(product, warehouse) for warehouse in shop.stocked[shop.rows_of[product]]["warehouse"].to_list()]
+        pairs = [(product, warehouse) for warehouse in shop.warehouses_of(product)]
         rows = [shop.place[pair] for pair in pairs if pair in shop.place]
         model = f"{shop.predictor.name} {shop.predictor.version}"
         calibration = (shop.calibrations or {}).get(product)

@@ -344,7 +344,7 @@ def rows_of(
         return pl.Series(np.where(counted, values, np.nan), nan_to_null=True)
 
     grades = np.where(counted, np.array(severity(chance, money)), "none")
-    return items.select(
+    return items.select_seq(
         "unique_id",
         "product",
         "warehouse",
@@ -370,7 +370,7 @@ def rows_of(
         saved_margin=numbers(saved * margin),
         lead_time_days=pl.Series(leads.mean),
         stock_known=pl.Series(counted),
-    ).select(COLUMNS)
+    )
 
 
 def sentence(row: dict[str, Any], risks: Risks, currency: str) -> str:

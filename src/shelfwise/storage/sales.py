@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, bindparam, func, literal, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from shelfwise.domain.errors import DataError
@@ -17,6 +17,16 @@ from shelfwise.storage.catalogue import code_ids, with_codes
 from shelfwise.storage.corrected import any_correction, corrected_movements, holding_corrections, stock_change
 from shelfwise.storage.database import fetch, insert_new, keys, staged
 from shelfwise.storage.staging import Staged
+
+_M, _P, _W = tables.stock_movements, tables.products, tables.warehouses
+# Made once: joining tables in SQLAlchemy takes longer than reading a row of the result.
+_BOOKINGS_SINCE: Final = (
+    select(_M.c.id, _P.c.code, _W.c.code, _M.c.kind, _M.c.day, _M.c.quantity)
+    .select_from(_M.join(_P, _M.c.product_id == _P.c.id).join(_W, _M.c.warehouse_id == _W.c.id))
+    .where(_M.c.id > bindparam("number"))
+    .order_by(_M.c.id)
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True)
@@ -162,14 +172,7 @@ def bookings_since(connection: Connection, number: int, limit: int) -> list[Book
 
     Read by the key, so it costs what was booked since and not what is in the store.
     """
-    m, p, w = tables.stock_movements, tables.products, tables.warehouses
-    rows = connection.execute(
-        select(m.c.id, p.c.code, w.c.code, m.c.kind, m.c.day, m.c.quantity)
-        .select_from(m.join(p, m.c.product_id == p.c.id).join(w, m.c.warehouse_id == w.c.id))
-        .where(m.c.id > number)
-        .order_by(m.c.id)
-        .limit(limit)
-    )
+    rows = connection.execute(_BOOKINGS_SINCE, {"number": number, "most": limit})
     return [Booking(*row) for row in rows]
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 import polars as pl
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from shelfwise.domain.frames import DAILY_ON_HAND, STOCK_LEVELS
 from shelfwise.storage import tables
@@ -29,6 +29,12 @@ _LINES: Final = {
     "quantity": pl.Float64(),
     "stock_change": pl.Float64(),
 }
+# Made once: joining tables in SQLAlchemy takes longer than reading a row of the result.
+_ON_HAND_OF: Final = (
+    select(tables.products.c.code, tables.warehouses.c.code, tables.stock_levels.c.on_hand)
+    .select_from(tables.stock_levels.join(tables.products).join(tables.warehouses))
+    .where(tables.products.c.code.in_(bindparam("wanted", expanding=True)))
+)
 
 
 @dataclass(frozen=True)
@@ -68,13 +74,8 @@ def level_of(connection: Connection, product: str, warehouse: str) -> Level | No
 
 def on_hand_of(connection: Connection, products: Sequence[str]) -> dict[tuple[str, str], float]:
     """Return units on hand of some products by product and warehouse; where one was never counted there is none."""
-    t = tables.stock_levels
-    query = (
-        select(tables.products.c.code, tables.warehouses.c.code, t.c.on_hand)
-        .select_from(t.join(tables.products).join(tables.warehouses))
-        .where(tables.products.c.code.in_(list(products)))
-    )
-    return {(product, warehouse): units for product, warehouse, units in connection.execute(query)}
+    rows = connection.execute(_ON_HAND_OF, {"wanted": list(products)})
+    return {(product, warehouse): units for product, warehouse, units in rows}
 
 
 def set_stock_levels(connection: Connection, frame: pl.DataFrame, import_id: int | None = None) -> Appended:

@@ -110,8 +110,12 @@ class BaseLevelPredictor:
             rows, block = read_block(panel, self.fitted, low, horizon)
             mean[rows], variance[rows] = moments_of(decompose(block, self.fitted, horizon), self.fitted)
 
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            list(pool.map(fill, range(0, panel.n_series, ROWS_PER_BLOCK)))
+        if panel.n_series <= ROWS_PER_BLOCK:  # one block needs no threads, which cost more than one series does
+            if panel.n_series:
+                fill(0)
+        else:
+            with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+                list(pool.map(fill, range(0, panel.n_series, ROWS_PER_BLOCK)))
         return Forecast(
             series=panel.series,
             starts=panel.ends,
