@@ -29,6 +29,7 @@ from shelfwise.services.access import Access
 from shelfwise.services.auditing import AuditLog
 from shelfwise.services.metrics import Metrics
 from shelfwise.services.serving import Serving
+from shelfwise.web import pages
 
 LARGEST_BODY: Final = 16 << 20  # bytes
 GRACE_SECONDS: Final = 10
@@ -62,10 +63,10 @@ def api() -> FastAPI:
         docs_url=None,  # these pages would load scripts from elsewhere
         redoc_url=None,
         max_body_size=LARGEST_BODY,
-        responses=problems.documented(500),
+        responses=problems.documented(401, 403, 429, 500),
     )
     problems.install(made)
-    for router in ROUTERS:
+    for router in (*ROUTERS, pages.router):
         made.include_router(router)
     return made
 

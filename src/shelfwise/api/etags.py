@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from importlib.metadata import version
+from typing import Final
 
 from fastapi import Request, Response
 
-from shelfwise import __version__
-
+_VERSION: Final = version("shelfwise")
 REVALIDATE = "private, no-cache"
 """A browser may keep the answer, and has to ask whether it still holds each time."""
 
@@ -18,7 +19,7 @@ def etag(*parts: object) -> str:
     >>> etag("forecast", 7) == etag("forecast", 7), etag("forecast", 7) == etag("forecast", 8)
     (True, False)
     """
-    return f'"{blake2b(repr((__version__, parts)).encode(), digest_size=16).hexdigest()}"'
+    return f'"{blake2b(repr((_VERSION, parts)).encode(), digest_size=16).hexdigest()}"'
 
 
 def matches(request: Request, tag: str) -> bool:
