@@ -9,12 +9,14 @@ import stat
 import struct
 import zipfile
 import zlib
+from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.ingest.opendocument_files import opendocument, row, sheet
 
 from shelfwise.domain.errors import FileRefused
-from shelfwise.ingest import Batch, read
+from shelfwise.ingest import Batch, detect, read
 from shelfwise.ingest.archives import File, LeftAlone, files
 
 SALES = b"date,sku,units\n2024-05-01,A,3\n2024-05-02,B,4\n"
@@ -164,6 +166,30 @@ def test_an_archive_that_swells_is_refused_before_it_is_unpacked(tmp_path: Path)
 def test_a_gzip_file_that_swells_is_refused_while_it_is_unpacked(tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match="more than 200 times as many"):
         read([given(tmp_path, "bomb.gz", gzip.compress(b"\0" * (80 << 20)))])
+
+
+def test_files_of_an_archive_that_are_packed_once_more_are_bounded_by_their_sum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is far below the bound, and so is what the archive says of its sizes."""
+    monkeypatch.setattr(detect, "LARGEST_TEXT", 1 << 20)
+    lines = b"".join(b"2024-05-01,%s,3\n" % os.urandom(6).hex().encode() for _ in range(20_000))
+    month = gzip.compress(b"date,sku,units\n" + lines)
+    one = given(tmp_path, "one.zip", packed({"1.csv.gz": month}))
+    assert read([one]).frames["movements"].height == 20_000
+    three = given(tmp_path, "three.zip", packed({f"{n}.csv.gz": month for n in range(3)}))
+    assert three.stat().st_size < 1 << 20
+    with pytest.raises(FileRefused, match=r"three\.zip: 1,\d+,\d+ bytes unpacked are more than 1,048,576; split it"):
+        read([three])
+
+
+def test_workbooks_in_an_archive_count_by_what_they_unpack_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row("Date", "SKU", "Units"), *(row(date(2024, 5, 1), os.urandom(4).hex(), n) for n in range(1_500))]
+    book = opendocument(sheet("Orders", *rows))
+    path = given(tmp_path, "e.zip", packed({f"{n}.ods": book for n in range(6)}))
+    monkeypatch.setattr(detect, "LARGEST_TEXT", 1 << 20)
+    with pytest.raises(FileRefused, match=r"e\.zip: .* bytes unpacked are more than 1,048,576"):
+        read([path])
 
 
 def test_a_member_that_unpacks_to_more_than_it_says_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Take what was named on the command line apart into single files: folders, ZIP archives and gzip files.
 
 Nothing is ever written to disk, so no name inside an archive can lead anywhere. What an archive says of its sizes is
-checked before it is unpacked and again while it is: the bytes are counted by the inflater, not by the header.
+checked before it is unpacked and again while it is: the bytes are counted by the inflater, not by the header. The files
+of one archive are bounded by their sum, whatever else they are packed in.
 """
 
 from __future__ import annotations
@@ -149,13 +150,28 @@ def _of_zip(stream: IO[bytes], name: str) -> Iterator[File | LeftAlone]:
     ]
     if not members:
         raise FileRefused(Place(name), "", "is an archive with no files in it", "pack it again with its files")
+    size = stream.seek(0, io.SEEK_END)
+    whole = 0
     for member in members:
         label = f"{name}/{masked('/'.join(_parts(member)))}"
         data = unpacked(stream, member, name)
-        if data and not data.isspace():
-            yield from _of_bytes(data, label, _changed(member), alone=False, packed=1)
-        else:
+        if not data or data.isspace():
             yield LeftAlone(label, "is empty")
+            continue
+        for item in _of_bytes(data, label, _changed(member), alone=False, packed=1):
+            if isinstance(item, File):
+                # What is packed once more inside (gzip, workbooks) is in no sum that the archive states. The tables of
+                # all its files are held together until they are booked, so together they must stay within bounds.
+                whole += _weight(item)
+                refuse_if_swollen(whole, size, name)
+            yield item
+
+
+def _weight(file: File) -> int:
+    """Return the bytes that a file is read from: its own, or those of a workbook's parts unpacked."""
+    if not file.data.startswith(_ZIP):
+        return len(file.data)
+    return sum(member.file_size for member in entries(io.BytesIO(file.data), file.name))
 
 
 def _parts(member: zipfile.ZipInfo) -> list[str]:
