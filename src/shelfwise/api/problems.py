@@ -51,6 +51,7 @@ KINDS: Final[tuple[tuple[type[ShelfwiseError], int, str, str], ...]] = (
 INVALID: Final = (422, "invalid-request", "The request is not as the interface describes it")
 UNREADABLE: Final = (400, "unreadable-request", "The request cannot be read")
 RETRY_SECONDS: Final = "2"
+TOO_LARGE: Final = "Content Too Large"  # Python 3.11 knows the status by its old name
 TITLES: Final = {
     **{name: title for _, _, name, title in KINDS},
     "unreadable-request": UNREADABLE[2],
@@ -108,7 +109,7 @@ def install(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        phrase = HTTPStatus(error.status_code).phrase
+        phrase = TOO_LARGE if error.status_code == 413 else HTTPStatus(error.status_code).phrase
         detail = str(error.detail) if error.detail else phrase
         name = phrase.lower().replace(" ", "-")
         return problem(request, error.status_code, name, phrase, detail, headers=error.headers)

@@ -9,6 +9,8 @@ from fastapi import APIRouter
 from shelfwise.api.routes import (
     access,
     backtests,
+    demand_predictions,
+    forecast,
     health,
     imports,
     insights,
