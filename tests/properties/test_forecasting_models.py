@@ -19,12 +19,17 @@ HISTORIES = arrays.arrays(
 )
 
 
+# These search through dozens of models for each series; the contract tests run them at every change.
+SEARCHING = {"auto_arima", "auto_ces", "auto_ets"}
+QUICK_FIRST = [pytest.param(name, marks=pytest.mark.nightly) if name in SEARCHING else name for name in sorted(MODELS)]
+
+
 def forecast(model, values, horizon=5):
     panel = Panel.from_wide(values, start="2026-01-01")
     return MODELS[model]().fit(panel).predict(panel, horizon, n_paths=20)
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", QUICK_FIRST)
 @given(values=HISTORIES)
 @settings(max_examples=25)
 def test_any_numbers_at_all_give_finite_demand_of_zero_or_more(model, values):
@@ -35,7 +40,7 @@ def test_any_numbers_at_all_give_finite_demand_of_zero_or_more(model, values):
         assert (numbers >= 0).all()
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", QUICK_FIRST)
 @given(seed=st.integers(0, 100), unit=st.sampled_from([1e-3, 10.0, 1000.0]))
 @settings(max_examples=8)
 def test_measured_demand_scales_with_its_unit(model, seed, unit):
@@ -46,7 +51,7 @@ def test_measured_demand_scales_with_its_unit(model, seed, unit):
     np.testing.assert_allclose(scaled, unit * wide, rtol=0.2)  # widths are chosen from a short list
 
 
-@pytest.mark.parametrize("model", sorted(MODELS))
+@pytest.mark.parametrize("model", QUICK_FIRST)
 @given(seed=st.integers(0, 100), lead=st.integers(1, 60))
 @settings(max_examples=8)
 def test_periods_before_every_series_begins_change_nothing(model, seed, lead):

@@ -80,7 +80,7 @@ line = st.fixed_dictionaries(
 
 
 @given(batches=st.lists(st.tuples(st.booleans(), st.lists(line, min_size=1, max_size=12)), min_size=1, max_size=5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 def test_levels_and_history_follow_the_rule(
     database: Database, batches: list[tuple[bool, list[dict[str, object]]]]
 ) -> None:
