@@ -14,12 +14,15 @@ from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
-from shelfwise.services import demand, jobs, measuring, registry
+from shelfwise.services import actor, demand, jobs, measuring, registry
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import described, panel_fingerprint
 from shelfwise.services.jobs import Job
 from shelfwise.services.names import product_code
-from shelfwise.services.registry import CHALLENGER, CHAMPION, PRODUCT, SHOP, Version
+from shelfwise.services.registry import CHALLENGER, CHAMPION, PRODUCT, SHOP, Described, Version
+from shelfwise.services.shop_processes import Late, ask_alone
+from shelfwise.services.waiting import waited
+from shelfwise.storage import catalogue
 
 _log: Final = logging.getLogger(__name__)
 
@@ -108,6 +111,37 @@ def job_of(app: App, wanted: Training) -> Job | None:
         return None
     payload = {**asdict(wanted), "asked_at": app.now().isoformat()}
     return jobs.ask(app, JOB, payload, f"{wanted.scope} {wanted.model}"[:LONGEST_SUBJECT])
+
+
+def start(app: App, wanted: Training, *, wait_seconds: float = 0.0) -> Described | Job:
+    """Train: by a worker, whose job is returned where it has not ended in time, or in a process of its own.
+
+    Raises
+    ------
+    ParameterError
+        As `train` does, or the training did not end well.
+    NotFound, DataError
+        There is no such product, or nothing to learn from.
+    """
+    actor.check_model(wanted.model)
+    if wanted.scope != SHOP:  # a product that is not there is told now and not by a job
+        with app.database.read() as connection:
+            product_code(catalogue.products(connection), wanted.scope.removeprefix(PRODUCT))
+    job = job_of(app, wanted)
+    if job is None:
+        try:
+            made = ask_alone(app, app.settings.training_timeout_seconds, train, wanted)
+        except Late as late:
+            raise ParameterError(
+                f"the training was ended: {late}; SHELFWISE_TRAINING_TIMEOUT_SECONDS gives it more"
+            ) from late
+        return registry.find(app, str(made.id))
+    job = waited(app, job, wait_seconds)
+    if not job.over:
+        return job
+    if job.state != "done":
+        raise ParameterError(f"the model was not trained: {job.error or job.state}")
+    return registry.find(app, str(job.result["id"]))
 
 
 def run_job(app: App, payload: Mapping[str, Any], progress: Callable[[str, int, int], None]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from shelfwise.api.routes import (
     inventory,
     jobs,
     metrics,
+    models,
     movements,
+    order_predictions,
     order_proposals,
     overrides,
     patterns,
@@ -26,6 +28,7 @@ from shelfwise.api.routes import (
     purchase_orders,
     risks,
     scenarios,
+    stockout_predictions,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -35,6 +38,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     movements.router,
     metrics.router,
     predict.router,
+    forecast.router,
+    demand_predictions.router,
+    stockout_predictions.router,
+    order_predictions.router,
+    models.router,
     products.router,
     order_proposals.router,
     purchase_orders.router,

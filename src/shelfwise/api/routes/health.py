@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
@@ -27,7 +27,11 @@ class Health(BaseModel):
     reasons: list[str] = Field(description="What is wrong; empty where nothing is.")
 
 
-@router.get("/health", responses={503: {"model": Health, "description": "Something is not ready"}})
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Health, "description": "Something is not ready"}}
+
+
+@router.get("/health", responses=_RESPONSES)
+@router.get("/api/v1/health", responses=_RESPONSES, operation_id="health_under_its_version")
 def health(serving: ServingNow, response: Response) -> Health:
     """Say whether the service can answer; 503 if something it needs is not ready."""
     found = serving.readiness()
