@@ -1,5 +1,6 @@
 """Settings are read once, from flag, environment, .env, shelfwise.toml and default, in that order."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,12 @@ def test_an_empty_alias_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.M
     loaded = load_settings(folder=tmp_path)
     assert loaded.origins["port"] == "default"
     assert not loaded.aliases
+
+
+def test_the_page_on_settings_lists_every_alias_with_what_it_gives() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([A-Z_]+)` \| (?:`(\w+)`|no effect: (.*)) \|$", page, re.MULTILINE)
+    assert listed == [(alias.name, alias.setting, alias.reason) for alias in ALIASES]
 
 
 def test_every_alias_has_an_effect_or_says_why_not() -> None:

@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
@@ -28,6 +35,9 @@ WORKER_SILENT_SECONDS: Final = 60.0
 UNMATCHED: Final = "unmatched"
 """The route of a request for a path that there is none at; a raw path would make a new series for each guess."""
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+# Else each counter and histogram brings a second series with the moment it was made, which nobody asks for.
+disable_created_metrics()
 
 Kind = Literal["counter", "gauge", "histogram"]
 
