@@ -48,6 +48,7 @@ from shelfwise.domain.events import (
     PurchaseOrderChanged,
 )
 from shelfwise.domain.forecast import Forecast
+from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
 from shelfwise.domain.tables import rows_at
 from shelfwise.forecasting.contract import Predictor
@@ -59,7 +60,7 @@ from shelfwise.inventory.stockout_corrector import CorrectedRisk
 from shelfwise.inventory.stockout_risk import stockout_risk
 from shelfwise.services import adjusting, classing, demand, live_rows, planning, product_models, risks, supply
 from shelfwise.services.fitting import fingerprint_of, fitted, kept
-from shelfwise.services.running_day import Day, forecast_from_today
+from shelfwise.services.running_day import Day, raised_by_today
 from shelfwise.services.supply import Supply
 from shelfwise.storage import bundles, live_forecasts, outbox, sales, stock
 from shelfwise.storage.live_forecasts import LiveRow, Publication
@@ -80,6 +81,20 @@ FOLLOWED: Final = 5000
 READ_ANEW: Final = frozenset(
     event.name for event in (MovementsCorrected, ImportFinished, ImportUndone, ImportRedone, OverrideChanged)
 )
+
+
+@dataclass(frozen=True, eq=False)
+class _Complete:
+    """What the model makes of the complete days of N series: the same however often a day's sales are looked at.
+
+    ``mean`` and ``variance`` are [N, H], and filled where ``known`` [N]; ``form`` has all else of a forecast. A model
+    that draws its paths itself is asked each time, because paths of all series would not fit into memory.
+    """
+
+    form: Forecast
+    mean: NDArray[np.floating[Any]]
+    variance: NDArray[np.floating[Any]]
+    known: NDArray[np.bool_]
 
 
 @dataclass(eq=False)
@@ -116,6 +131,7 @@ class _Shop:
     summaries: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     calibrations: dict[str, product_models.Calibration] | None = None
     means: Floats | None = None
+    complete: _Complete | None = None
 
     def __post_init__(self) -> None:
         pairs = self.panel.series.select("product", "warehouse").iter_rows()
@@ -189,7 +205,7 @@ class LiveShop:
             rows = _rows_touched(shop, products)
             if not len(rows):
                 return []
-            made = _worked_out(app, shop, rows)
+            made = list(_worked_out_in_parts(app, shop, rows))
             with app.database.write() as connection:
                 changed = live_forecasts.save(connection, made)
                 names = tuple(dict.fromkeys(row.product for row in changed))
@@ -216,29 +232,26 @@ class LiveShop:
         """
         tell = progress or _silent
         app = self._app
+        tell("reading demand and stock", 0, 3)
+        shop = _read(app, None, None, tell)
+        _calibrated(shop)
+        tell(f"forecasting {shop.stocked.height:,} series", 2, 3)
+        # packed: the rows of a large shop wait for their one transaction
+        packed = [
+            (replace(row, payload=b""), zlib.compress(row.payload, 1))
+            for row in _worked_out_in_parts(app, shop, np.arange(shop.stocked.height))
+        ]
+        made = Publication(
+            watermark=shop.watermark, model=shop.predictor.name, model_version=shop.predictor.version,
+            fitted_model=shop.fitted_model, first_day=shop.first_day, data_until=shop.data_until,
+            horizon=shop.horizon, published_at=app.now(),
+        )  # fmt: skip
         with self._lock:
-            tell("reading demand and stock", 0, 3)
-            shop = _read(app, None, None, tell)
-            _calibrated(shop)
-            tell(f"forecasting {shop.stocked.height:,} series", 2, 3)
-            cells = app.settings.n_paths * shop.horizon
-            step = max(1, CHUNK_CELLS // cells)
-            every = np.arange(shop.stocked.height)
-            packed = [
-                (replace(row, payload=b""), zlib.compress(row.payload, 1))
-                for low in range(0, len(every), step)
-                for row in _worked_out(app, shop, every[low : low + step])
-            ]
-            made = Publication(
-                watermark=shop.watermark, model=shop.predictor.name, model_version=shop.predictor.version,
-                fitted_model=shop.fitted_model, first_day=shop.first_day, data_until=shop.data_until,
-                horizon=shop.horizon, published_at=app.now(),
-            )  # fmt: skip
             with app.database.write() as connection:
                 version, ahead = live_forecasts.publish(connection, made, _unpacked(packed))
                 outbox.append(connection, app.now(), ForecastRefreshed(()))
             self._shop = shop
-            if ahead:  # another process felt a sale meanwhile, under the model before
+            if ahead:  # they have felt a sale meanwhile, under the model before
                 self.react(ahead)
         _log.info("live forecasts of %d series, model %s", len(packed), made.model)
         return replace(made, version=version)
@@ -248,23 +261,28 @@ class LiveShop:
 
     def _caught_up(self, shop: _Shop, products: Sequence[str]) -> _Shop:
         """Return the shop with what has happened since it was last looked at."""
-        app = self._app
+        app, predictor, fitted_model = self._app, shop.predictor, shop.fitted_model
         with app.database.read() as connection:
             news = live_forecasts.news(connection, shop.watermark)
             booked = sales.bookings_since(connection, shop.booking, FOLLOWED + 1)
-            if not self._must_read_anew(shop, news.names, booked):
+            published = live_forecasts.publication(connection)
+            anew = self._must_read_anew(shop, news.names, booked)
+            if not anew:
                 for booking in booked:
                     self._follow(connection, shop, booking)
-                levels = {p for name in products for p in _with_components(shop, name)}
+                levels = {name for product in products for name in _with_components(shop, product)}
                 _take_stock(connection, shop, sorted(levels))
                 shop.booking = booked[-1].id if booked else shop.booking
                 shop.watermark = news.watermark
-                if PurchaseOrderChanged.name not in news.names:
-                    return shop
-        if PurchaseOrderChanged.name in news.names and not self._must_read_anew(shop, news.names, booked):
-            _supply_again(app, shop)
+        if published is not None and published.fitted_model != fitted_model:  # another process published
+            found = self._kept_model(published)
+            if found is not None:
+                anew, predictor, fitted_model = True, found, published.fitted_model
+        if not anew:
+            if PurchaseOrderChanged.name in news.names:
+                _supply_again(app, shop)
             return shop
-        fresh = _read(app, shop.predictor, shop.fitted_model)
+        fresh = _read(app, predictor, fitted_model)
         _calibrated(fresh)
         self._shop = fresh
         return fresh
@@ -297,6 +315,8 @@ class LiveShop:
                 shop.panel.values[int(shop.panel.offsets[row]) + at] = units
                 shop.summaries.pop(booking.product, None)
                 shop.means = None
+                if shop.complete is not None:
+                    shop.complete.known[row] = False
 
 
 _SHOPS: Final[weakref.WeakKeyDictionary[App, LiveShop]] = weakref.WeakKeyDictionary()
@@ -416,6 +436,13 @@ def _rows_touched(shop: _Shop, products: Sequence[str]) -> Integers:
     return np.array(sorted(row for name in names for row in shop.rows_of.get(name, [])), dtype=np.int64)
 
 
+def _worked_out_in_parts(app: App, shop: _Shop, rows: Integers) -> Iterator[LiveRow]:
+    """Yield the rows of the stocked series at ``rows``; memory stays flat however many they are."""
+    step = max(1, CHUNK_CELLS // (app.settings.n_paths * shop.horizon))
+    for low in range(0, len(rows), step):
+        yield from _worked_out(app, shop, rows[low : low + step])
+
+
 def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
     """Return the rows of the stocked series at ``rows``; each depends on the shop and on itself alone."""
     settings = app.settings
@@ -484,9 +511,28 @@ def _sold_by_themselves(app: App, shop: _Shop, rows: Integers) -> Forecast:
     panel = shop.panel.select(rows)
     pairs = panel.series.select("product", "warehouse").iter_rows()
     sold = np.array([shop.sold.get((product, warehouse), 0.0) for product, warehouse in pairs])
-    return forecast_from_today(
-        shop.predictor, panel, shop.horizon, sold, n_paths=app.settings.n_paths, seed=app.settings.seed
-    )
+    return raised_by_today(shop.predictor, panel, _of_complete_days(app, shop, rows, panel), sold)
+
+
+def _of_complete_days(app: App, shop: _Shop, rows: Integers, panel: Panel) -> Forecast:
+    kept_already = shop.complete
+    if kept_already is not None and kept_already.known[rows].all():
+        body = kept_already.form.marginals
+        assert body is not None  # noqa: S101 - only such are kept
+        marginals = Marginals(kept_already.mean[rows], kept_already.variance[rows], body.is_count)
+        return replace(kept_already.form, series=panel.series, starts=panel.ends, marginals=marginals)
+    made = shop.predictor.predict(panel, shop.horizon, n_paths=app.settings.n_paths, seed=app.settings.seed)
+    if made.marginals is None or made.parts is not None:
+        return made
+    if kept_already is None:
+        shape, kind = (shop.panel.n_series, shop.horizon), made.marginals
+        kept_already = shop.complete = _Complete(
+            form=made.select(np.empty(0, dtype=np.int64)), mean=np.empty(shape, dtype=kind.mean.dtype),
+            variance=np.empty(shape, dtype=kind.variance.dtype), known=np.zeros(shape[0], dtype=np.bool_),
+        )  # fmt: skip
+    kept_already.mean[rows], kept_already.variance[rows] = made.marginals.mean, made.marginals.variance
+    kept_already.known[rows] = True
+    return made
 
 
 def _all_means(app: App, shop: _Shop) -> Floats:

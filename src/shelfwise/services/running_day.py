@@ -38,29 +38,28 @@ from shelfwise.forecasting.contract import Predictor
 Floats = npt.NDArray[np.float64]
 
 
-def forecast_from_today(
-    predictor: Predictor, panel: Panel, horizon: int, sold: Floats, *, n_paths: int, seed: int
-) -> Forecast:
-    """Forecast series from the running day on; those that sold more than was expected of it, with it in their history.
+def raised_by_today(predictor: Predictor, panel: Panel, made: Forecast, sold: Floats) -> Forecast:
+    """Return a forecast in which those that sold more than was expected of today have it in their history.
 
     Parameters
     ----------
     panel
         N series up to yesterday.
-    horizon
-        Days H, the running one among them.
+    made
+        What ``predictor`` forecast from it: H days, the running one first.
     sold
         [N] units sold so far today.
 
     Returns
     -------
-    The forecast of the H days before what has sold is counted in: see `Day`.
+    The forecast of the same days, before what has sold is counted in: see `Day`.
     """
-    made = predictor.predict(panel, horizon, n_paths=n_paths, seed=seed)
     rows = np.flatnonzero(sold > made.mean()[:, 0]) if (sold > 0).any() else np.empty(0, dtype=np.int64)
-    if not len(rows) or horizon < 2:
+    if not len(rows) or made.horizon < 2:
         return made
-    again = predictor.predict(with_day(panel.select(rows), sold[rows]), horizon - 1, n_paths=n_paths, seed=seed)
+    again = predictor.predict(
+        with_day(panel.select(rows), sold[rows]), made.horizon - 1, n_paths=made.n_paths, seed=made.provenance.seed
+    )
     more = again.mean() >= made.mean()[rows, 1:]  # [n, H - 1]
     if made.marginals is not None and again.marginals is not None:
         before, after = made.marginals, again.marginals
