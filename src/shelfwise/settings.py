@@ -184,8 +184,9 @@ class Settings(BaseSettings):
         return Address.parse(value) if isinstance(value, str | Path) else value
 
     @field_validator(
-        "database_password", "database_password_file", "jwt_secret", "jwt_secret_file", "redis_url", mode="before"
-    )
+        "database_password", "database_password_file", "jwt_secret", "jwt_secret_file", "models_folder", "redis_url",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
