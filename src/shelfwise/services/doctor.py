@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -175,10 +176,8 @@ def _opens(flags: Mapping[str, Any] | None, folder: Path | None) -> Check:
 
 
 def _program() -> str:
-    from shelfwise import __version__
-
     system = f"{platform.system()} {platform.release()} on {platform.machine()}"
-    return f"Shelfwise {__version__}, Python {platform.python_version()} ({sys.executable}), {system}"
+    return f"Shelfwise {version('shelfwise')}, Python {platform.python_version()} ({sys.executable}), {system}"
 
 
 def _memory(settings: Settings) -> Check:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Final, Literal
 
 from prometheus_client import (
@@ -24,7 +25,6 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from shelfwise import __version__
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
 from shelfwise.storage import jobs, observing, sales
@@ -186,7 +186,7 @@ class Metrics:
 
     def watch(self, shop: App, processes: int, alive: Callable[[], int]) -> None:
         """Tell of a shop and the processes that make its forecasts, too; asked for anew at each scrape."""
-        self._build.labels(__version__, platform.python_version(), shop.settings.database.kind).set(1)
+        self._build.labels(version("shelfwise"), platform.python_version(), shop.settings.database.kind).set(1)
         self._processes.set(processes)
         self._alive.set_function(alive)
         self._stored.shop = shop
