@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import Any, Final
 
 import polars as pl
 
-from shelfwise import __version__
 from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError, ShelfwiseError
 from shelfwise.domain.order_frames import LIMITS
@@ -247,7 +247,7 @@ def chain_here(app: App, question: ChainQuestion, late: str = "") -> Chain:
         demand=demand,
         risk=risk,
         orders=decision,
-        versions={**decision.versions, "risk": f"stockout walk of {__version__}"},
+        versions={**decision.versions, "risk": f"stockout walk of {version('shelfwise')}"},
         paths=lines.paths_fingerprint,
         n_paths=lines.forecast.n_paths,
         seed=app.settings.seed,
@@ -342,5 +342,5 @@ def _told(decision: OrderDecision, items: pl.DataFrame, as_of: dt.date | None, n
         infeasible=tuple(decision.infeasible),
         notes=tuple(dict.fromkeys((*notes, *decision.notes))),
         as_of=as_of,
-        versions={"orders": f"joint order of {__version__}"},
+        versions={"orders": f"joint order of {version('shelfwise')}"},
     )

@@ -118,9 +118,10 @@ def forecast(
 ) -> Answer | Job:
     """Answer from a trained model; where there is none, train one first.
 
-    Training is a job where a worker takes such: it is returned as soon as ``wait_seconds`` are over, and the same
-    question again answers. Where there is none, a process of its own trains under the time limit of the settings, and
-    the base model answers if it is not done in time.
+    Without ``workers`` all is done here, with no deadline. Otherwise training is a job where a background worker takes
+    such: it is returned as soon as ``wait_seconds`` are over, and the same question again answers. Where there is none,
+    a process of its own trains under the time limit of the settings, and the base model answers if it is not done in
+    time.
 
     Raises
     ------
@@ -138,15 +139,17 @@ def forecast(
             found = ask(app, workers, answer_here, question, wanted.scope)
             if found is not None:
                 return found
-        job = job_of(app, wanted)
+        job = None if workers is None else job_of(app, wanted)
         if job is not None:
             ended = waited(app, job, wait_seconds or 0.0)
             if not ended.over:
                 return ended
             if ended.state != "done":
                 raise ParameterError(f"the model was not trained: {ended.error or ended.state}")
+        elif workers is None:
+            train(app, wanted)
         else:
-            ask_alone(app, app.settings.inference_timeout_seconds, _train, wanted)
+            ask_alone(app, app.settings.inference_timeout_seconds, train, wanted)
         found = ask(app, workers, answer_here, question, wanted.scope)
     except Late as late:
         return _in_base(app, question, f"the trained model did not answer: {late}; POST /api/v1/models/train trains it")
@@ -162,10 +165,6 @@ def answer_here(app: App, question: Question, scope: str) -> Answer | None:
         return None
     loaded = registry.load(app, version)
     return _told(app, question, loaded.predictor, version.label, version, Measured.from_arrays(loaded.beside))
-
-
-def _train(app: App, wanted: Training) -> None:
-    train(app, wanted)
 
 
 def _training(app: App, question: Question) -> Training:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from shelfwise.app import App
 from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.panel import Panel
+from shelfwise.execution.local import Workers
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.services import actor, demand, jobs, measuring, registry
@@ -113,8 +114,13 @@ def job_of(app: App, wanted: Training) -> Job | None:
     return jobs.ask(app, JOB, payload, f"{wanted.scope} {wanted.model}"[:LONGEST_SUBJECT])
 
 
-def start(app: App, wanted: Training, *, wait_seconds: float = 0.0) -> Described | Job:
-    """Train: by a worker, whose job is returned where it has not ended in time, or in a process of its own.
+def start(app: App, wanted: Training, workers: Workers | None = None, *, wait_seconds: float = 0.0) -> Described | Job:
+    """Train: by a background worker, whose job is returned where it has not ended in time, or in a process of its own.
+
+    Parameters
+    ----------
+    workers
+        None: here, with no deadline.
 
     Raises
     ------
@@ -127,6 +133,8 @@ def start(app: App, wanted: Training, *, wait_seconds: float = 0.0) -> Described
     if wanted.scope != SHOP:  # a product that is not there is told now and not by a job
         with app.database.read() as connection:
             product_code(catalogue.products(connection), wanted.scope.removeprefix(PRODUCT))
+    if workers is None:
+        return registry.find(app, str(train(app, wanted).id))
     job = job_of(app, wanted)
     if job is None:
         try:

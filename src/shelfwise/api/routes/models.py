@@ -202,13 +202,13 @@ def show_model(shop: ShopNow, model: ModelId) -> ModelVersion:
     responses={202: {"model": TrainingQueued, "description": "It is being trained"}}
     | documented(400, 404, 409, 413, 422, 503),
 )
-def train_model(body: TrainRequest, shop: ShopNow, wait: Wait = 0.0) -> TrainedResponse | Response:
+def train_model(body: TrainRequest, serving: ServingNow, wait: Wait = 0.0) -> TrainedResponse | Response:
     """Fit a model on the store's demand, measure it on the past and register it.
 
     The answer is 202 with the job that does it, unless `wait` is enough for it.
     """
     wanted = Training(body.model, body.scope, body.then, actor.name())
-    found = training.start(shop, wanted, wait_seconds=wait)
+    found = training.start(serving.shop, wanted, serving.workers, wait_seconds=wait)
     return TrainedResponse(model=_version(found)) if isinstance(found, Described) else queued(found)
 
 
