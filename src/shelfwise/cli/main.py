@@ -26,6 +26,8 @@ from shelfwise.cli import (
     history,
     import_history,
     imports,
+    jobs,
+    models,
     new_products,
     orders,
     overrides,
@@ -37,7 +39,9 @@ from shelfwise.cli import (
     stock,
     stock_movements,
     suppliers,
+    users,
     what_if,
+    worker,
 )
 from shelfwise.cli.output import ReaderGone, say, write
 from shelfwise.domain.errors import OutOfMemory, ShelfwiseError
@@ -56,8 +60,8 @@ app = typer.Typer(
 )
 for module in (
     demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
-    new_products, overrides, forecasts, backtests, replays, suppliers, history, serve, database, config,
-    doctor,
+    new_products, overrides, forecasts, models, backtests, replays, suppliers, history, serve, worker, jobs, users,
+    database, config, doctor,
 ):  # fmt: skip
     module.register(app)
 
