@@ -164,3 +164,11 @@ def _frame(found: list[Described]) -> pl.DataFrame:
     numbers = {"id": pl.Int64(), "size": pl.Int64(), "wape": pl.Float64(), "rmse": pl.Float64()}
     moments = {"created": pl.Datetime("us"), "data_until": pl.Date()}
     return pl.DataFrame(rows, schema={name: {**schema, **numbers, **moments}[name] for name in COLUMNS})
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
