@@ -180,7 +180,16 @@ def _show(done: Imported, bad_lines: list[Rejects]) -> None:
             say(f"  {example}")
         if not done.corrected:
             say("  if the files are right: the same command again with --correct")
+    _show_cancelled(done)
     say(f"{words.count(done.new_lines, 'movement')} booked")
+
+
+def _show_cancelled(done: Imported) -> None:
+    if done.cancelled:
+        became = "now count no more" if done.taken_off else "still count"
+        say(f"{words.count(done.cancelled, 'line')} that had been booked before and are cancelled by now {became}")
+        if not done.taken_off:
+            say("  to take them off: the same command again with --correct")
 
 
 def _summary(done: Imported, bad_lines: list[Rejects]) -> dict[str, object]:
@@ -194,6 +203,8 @@ def _summary(done: Imported, bad_lines: list[Rejects]) -> dict[str, object]:
         "known_lines": done.known_lines,
         "differing_lines": done.differing,
         "corrected_lines": done.corrected,
+        "cancelled_lines": done.cancelled,
+        "taken_off_lines": done.taken_off,
         "rejects": [{"file": str(bad.path), "again": bad.again} for bad in bad_lines],
         "receipt": json.loads(done.receipt.to_json()),
     }

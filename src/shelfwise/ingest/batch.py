@@ -7,7 +7,7 @@ the rejects.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import starmap
 from pathlib import Path
@@ -29,7 +29,7 @@ from shelfwise.ingest.mapping import (
 )
 from shelfwise.ingest.moments import DateOrder
 from shelfwise.ingest.profiles import PROFILES
-from shelfwise.ingest.profiles.base import DEFAULT_WAREHOUSE, Match, Options, Part, Profile, Role
+from shelfwise.ingest.profiles.base import DEFAULT_WAREHOUSE, Match, Options, Part, Profile, Role, no_cancelled
 from shelfwise.ingest.profiles.canonical import PRODUCTS, SALES
 from shelfwise.ingest.quality import REJECTS, Sieve, day_gaps, incomplete_last_day, orphans
 from shelfwise.ingest.receipt import FileReceipt, Receipt, some
@@ -42,6 +42,8 @@ Progress = Callable[[str, int, int], None]  # what is being done, steps done, st
 class Batch:
     """What an import brings: declared frames by name, rejected lines, and the receipt.
 
+    ``cancelled`` (source, line_id) are lines that count no more where an earlier import booked them.
+
     ``rejects`` has the columns file, line, column, value, reason. Lines count from 1 and include the header; rows of
     a Parquet file count from 1.
     """
@@ -50,6 +52,7 @@ class Batch:
     rejects: pl.DataFrame
     receipt: Receipt
     mappings: tuple[UsedMapping, ...] = ()
+    cancelled: pl.DataFrame = field(default_factory=no_cancelled)
 
 
 @dataclass(frozen=True)
@@ -279,7 +282,8 @@ def _batch(parts: Sequence[Part], sieves: Sequence[Sieve], left_alone: Sequence[
     rejects = pl.concat([pl.DataFrame(schema=REJECTS), *(sieve.rejects for sieve in sieves)])
     notes += _orphan_notes(frames)
     receipts = tuple(receipt for part in parts for receipt in part.receipts)
-    return Batch(frames, rejects, _receipt(frames, receipts, notes))
+    cancelled = pl.concat([no_cancelled(), *(part.cancelled for part in parts)])
+    return Batch(frames, rejects, _receipt(frames, receipts, notes), cancelled=cancelled)
 
 
 def _coalesced(frame: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:

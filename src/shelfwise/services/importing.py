@@ -54,6 +54,8 @@ class Imported:
         How each file was read, and the warehouse that was said.
     differing, corrected
         Lines that were in the store already and say something else there, and how many of them were corrected.
+    cancelled, taken_off
+        Lines that were in the store already and are cancelled by now, and how many of them count no more.
     examples
         Some of them, in words.
     """
@@ -70,6 +72,8 @@ class Imported:
     differing: int = 0
     corrected: int = 0
     examples: tuple[str, ...] = ()
+    cancelled: int = 0
+    taken_off: int = 0
 
 
 def import_files(
@@ -101,7 +105,8 @@ def import_files(
     dry_run
         Read and check only.
     correct
-        Correct lines that are booked already to what the files say; else they are only counted.
+        Correct lines that are booked already to what the files say, and let those that are cancelled by now count no
+        more; else they are only counted.
 
     Raises
     ------
@@ -161,6 +166,7 @@ def _book(app: App, batch: ingest.Batch, fingerprint: str, done: Imported, corre
         profile=", ".join(dict.fromkeys(file.profile for file in batch.receipt.files)),
         receipt=json.loads(batch.receipt.to_json()),
         correct=correct,
+        cancelled=batch.cancelled,
     )
     return replace(
         done,
@@ -171,16 +177,24 @@ def _book(app: App, batch: ingest.Batch, fingerprint: str, done: Imported, corre
         differing=booked.differing,
         corrected=booked.corrected,
         examples=booked.examples,
+        cancelled=booked.cancelled,
+        taken_off=booked.taken_off,
     )
 
 
 @dataclass(frozen=True)
 class Booked(sales.Appended):
-    """What became of the movements of an import; ``differing`` of the duplicates say something else than is booked."""
+    """What became of the movements of an import.
+
+    ``differing`` of the duplicates say something else than is booked; ``cancelled`` lines are booked and cancelled by
+    now, of which ``taken_off`` count no more.
+    """
 
     differing: int = 0
     corrected: int = 0
     examples: tuple[str, ...] = ()
+    cancelled: int = 0
+    taken_off: int = 0
 
 
 def book(
@@ -192,6 +206,7 @@ def book(
     profile: str,
     receipt: Mapping[str, Any],
     correct: bool = False,
+    cancelled: pl.DataFrame | None = None,
 ) -> tuple[int, Booked]:
     """Book declared frames as one import, in one transaction; return its number and what became of the movements.
 
@@ -203,6 +218,8 @@ def book(
         What is kept about the import.
     correct
         Correct lines that are booked already to what the movements say.
+    cancelled
+        Lines (source, line_id) that are cancelled by now; with ``correct`` those that are booked count no more.
     """
     steps: tuple[tuple[str, Callable[..., Any]], ...] = (
         ("warehouses", catalogue.upsert_warehouses),
@@ -217,6 +234,7 @@ def book(
     stage = {"movements": frames["movements"]} if "movements" in frames else None
     inserted = duplicates = corrected = 0
     found: corrections.Differing | None = None
+    off = taken_off = 0
     with app.database.write(stage=stage) as connection:
         refuse_rivals(frames, lambda: sales.sources_of_sales(connection))
         import_id = imports.record_import(
@@ -250,10 +268,19 @@ def book(
                 connection, None, reason=file_name, made_by=decider(), made_at=app.now(), import_id=import_id
             )
             happened += [] if made is None else [MovementsCorrected(made, "made")]
+        if cancelled is not None and cancelled.height:
+            off = corrections.cancelled(connection, cancelled)
+            if correct and off:
+                made, taken_off = corrections.cancel(
+                    connection, cancelled, reason=f"cancelled, says {file_name}", made_by=decider(), made_at=app.now(),
+                    import_id=import_id,
+                )  # fmt: skip
+                happened += [] if made is None else [MovementsCorrected(made, "made")]
         outbox.append(connection, app.now(), *happened)
     _log.info("import %d of %s: %d movements new, %d known", import_id, file_name, inserted, duplicates)
     differing = 0 if found is None else found.lines
-    return import_id, Booked(inserted, duplicates, differing, corrected, () if found is None else _examples(found))
+    examples = () if found is None else _examples(found)
+    return import_id, Booked(inserted, duplicates, differing, corrected, examples, off, taken_off)
 
 
 def _examples(found: corrections.Differing) -> tuple[str, ...]:

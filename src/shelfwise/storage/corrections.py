@@ -22,7 +22,7 @@ from shelfwise.domain.frames import MOVEMENT_KINDS, MOVEMENTS
 from shelfwise.storage import levels, purchasing, tables
 from shelfwise.storage.catalogue import code_ids
 from shelfwise.storage.corrected import CONTENT, any_correction, holding_corrections, standing
-from shelfwise.storage.database import fetch, insert_one, keys, staged
+from shelfwise.storage.database import fetch, insert_one, keys, staged, temporary_table
 
 EXAMPLES: Final = 5
 SIGNED: Final = ("adjustment", "transfer")
@@ -236,6 +236,60 @@ def correct_differing(
         connection.execute(statement)
     _bring_up_to_date(connection, correction)
     return correction, lines
+
+
+def cancelled(connection: Connection, lines: pl.DataFrame) -> int:
+    """Return how many of the lines (source, line_id) are booked and still count."""
+    with _still_counting(connection, lines) as found:
+        return int(connection.scalar(select(func.count()).select_from(found)) or 0)
+
+
+def cancel(
+    connection: Connection,
+    lines: pl.DataFrame,
+    *,
+    reason: str,
+    made_by: str,
+    made_at: datetime,
+    import_id: int | None = None,
+) -> tuple[int | None, int]:
+    """Let those of the lines (source, line_id) that are booked count no more; return the correction and how many.
+
+    Undoing the import takes the correction back. Where no line still counts there is no correction (None, 0).
+    """
+    many = cancelled(connection, lines)
+    if not many:
+        return None, 0
+    values = {"reason": reason, "made_by": made_by, "made_at": made_at, "import_id": import_id}
+    correction = insert_one(connection, tables.corrections, values)
+    was = [f"was_{name}" for name in CONTENT]
+    with _still_counting(connection, lines) as found:
+        query = select(literal(correction), found.c.source_id, found.c.line_id, *(found.c[name] for name in was))
+        statement = insert(tables.correction_lines).from_select(["correction_id", "source_id", "line_id", *was], query)
+        connection.execute(statement)
+    _bring_up_to_date(connection, correction)
+    return correction, many
+
+
+@contextlib.contextmanager
+def _still_counting(connection: Connection, lines: pl.DataFrame) -> Iterator[Subquery]:
+    """Give those of the lines that are booked and were not corrected to count no more, with what they said."""
+    s, m = tables.sources.c, tables.stock_movements.c
+    known = dict(connection.execute(select(s.code, s.id).where(s.code.in_(lines["source"].unique().to_list()))).all())
+    distinct = lines.unique(maintain_order=True)
+    rows = (
+        (known[source], line) for source, line in distinct.select("source", "line_id").iter_rows() if source in known
+    )
+    columns = (("source_id", "INTEGER"), ("line_id", "CODE"))
+    with temporary_table(connection, "cancelled_lines", columns, rows, ("source_id", "line_id")) as named:
+        same = and_(m.source_id == named.c.source_id, m.line_id == named.c.line_id)
+        was = [m[name].label(f"was_{name}") for name in CONTENT]
+        query = select(m.id, m.source_id, m.line_id, *was).select_from(named).join(tables.stock_movements, same)
+        if any_correction(connection):
+            now = holding_corrections()
+            query = query.outerjoin(now, now.c.movement_id == m.id)
+            query = query.where(or_(now.c.movement_id.is_(None), now.c.kind.is_not(None)))
+        yield query.subquery("still_counting")
 
 
 _NAMES: Final = ("kind", "product", "warehouse", "occurred_at", "quantity", "unit_price")

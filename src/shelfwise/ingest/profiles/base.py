@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Protocol
+from typing import Final, Protocol
 
 import polars as pl
 
@@ -100,13 +100,26 @@ class Role:
         return None
 
 
+CANCELLED: Final = {"source": pl.String(), "line_id": pl.String()}
+
+
+def no_cancelled() -> pl.DataFrame:
+    """Return no lines that are cancelled."""
+    return pl.DataFrame(schema=CANCELLED)
+
+
 @dataclass(frozen=True)
 class Part:
-    """What a profile made of its files: frames by name, their receipts, and notes that concern several files."""
+    """What a profile made of its files: frames by name, their receipts, and notes that concern several files.
+
+    ``cancelled`` (source, line_id) are lines that the files say are no sale, or no more: where an earlier import booked
+    them they are to count no more.
+    """
 
     frames: dict[str, pl.DataFrame]
     receipts: tuple[FileReceipt, ...]
     notes: tuple[str, ...] = ()
+    cancelled: pl.DataFrame = field(default_factory=no_cancelled)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Shopify:
         levels = [*map(stock.inventory, rows), *map(stock.by_location, by_location)]
         places = [part["warehouse"].drop_nulls().unique() for part in (lines, *levels)]
         where, others = home(options, pl.concat(places).to_list())
-        sold, notes = _sales(orders, lines, where, others)
+        sold, cancelled, notes = _sales(orders, lines, where, others)
         last = sold.group_by("product").agg(pl.col("occurred_at").max().dt.date().alias("last"))
         products = []
         for sieve in listed:
@@ -110,7 +110,9 @@ class Shopify:
             for role in self.roles
             for number, sieve in enumerate(tables.get(role.name, ()))
         )
-        return Part({name: frame for name, frame in frames.items() if frame.height}, receipts, tuple(notes))
+        filled = {name: frame for name, frame in frames.items() if frame.height}
+        gone = cancelled.to_frame("line_id").select(pl.lit(self.name).alias("source"), "line_id")
+        return Part(filled, receipts, tuple(notes), gone)
 
 
 def _latest(levels: pl.DataFrame) -> pl.DataFrame:
@@ -153,8 +155,8 @@ def _words(sieve: Sieve, field: str) -> pl.Series:
 
 def _sales(
     sieves: Sequence[Sieve], rows: pl.DataFrame, where: str, others: tuple[str, ...]
-) -> tuple[pl.DataFrame, list[str]]:
-    """Return the lines that are sales, and what to say about them."""
+) -> tuple[pl.DataFrame, pl.Series, list[str]]:
+    """Return the lines that are sales, the ids of those that are none or no more, and what to say about them."""
     of_order = ("occurred_at", "status", "cancelled", "payment", "currency", "warehouse")
     heads = rows.group_by("order").agg(pl.col(of_order).drop_nulls().first())
     lines = rows.drop(of_order).join(heads, on="order", how="left", maintain_order="left").join(
@@ -163,6 +165,7 @@ def _sales(
     lines = lines.filter(pl.col("kept"))
     no_goods = pl.col("name").str.contains(NO_GOODS) & (pl.col("ships") != "true").fill_null(value=True)
     names = lines.filter(no_goods.fill_null(value=False))["name"].unique().sort()
+    cancelled = _cancelled(lines)
     for mask, rule in (
         (pl.col("cancelled").is_not_null(), "is of a cancelled order"),
         (pl.col("status").is_in(NEVER_PAID), "is of an order that was voided or whose payment expired"),
@@ -191,7 +194,17 @@ def _sales(
     for number, sieve in enumerate(sieves):
         mine = lines.filter(pl.col("file") == number)
         sieve.facts = {"orders": mine["order"].n_unique(), "units": float(mine["quantity"].sum())}
-    return sale_or_return(lines), notes
+    return sale_or_return(lines), cancelled, notes
+
+
+def _cancelled(lines: pl.DataFrame) -> pl.Series:
+    """Return the ids under which an earlier export may have brought lines that are cancelled by now.
+
+    An order is cancelled as a whole; a single line that was taken off has quantity 0, and is numbered behind the others
+    like it.
+    """
+    gone = pl.col("cancelled").is_not_null() | pl.col("status").is_in(NEVER_PAID) | (pl.col("quantity") == 0)
+    return lines.with_columns(_line_ids(lines)).filter(gone.fill_null(value=False))["line_id"].unique().sort()
 
 
 def _copies(rows: pl.DataFrame) -> pl.DataFrame:

@@ -23,7 +23,16 @@ import polars as pl
 
 from shelfwise.domain.errors import FileRefused
 from shelfwise.ingest.profiles import woocommerce_words as words
-from shelfwise.ingest.profiles.base import Options, Part, Role, column, movements_frame, numbered_by_size, short_codes
+from shelfwise.ingest.profiles.base import (
+    Options,
+    Part,
+    Role,
+    column,
+    movements_frame,
+    no_cancelled,
+    numbered_by_size,
+    short_codes,
+)
 from shelfwise.ingest.profiles.daily import booked, from_sieve, mark, optional_number
 from shelfwise.ingest.profiles.filled import fill_orders
 from shelfwise.ingest.profiles.goods import NO_GOODS
@@ -86,6 +95,7 @@ CATALOGUE: Final = Role(
 )
 
 NO_STOCK: Final = ("virtual", "downloadable")
+BACK: Final = "/back"  # ends the id of what came back of a line
 MANAGED_ABOVE: Final = "parent"  # stock of a variation that its parent keeps
 
 
@@ -102,8 +112,9 @@ class WooCommerce:
         listed = _catalogue(catalogues)
         reported = _report(reports, counted=listed.height > 0)
         known = pl.concat([frame for frame in (listed, reported) if frame.height] or [_no_products()], how="diagonal")
-        sold = _lines(lines, known)
-        packed = _orders(orders, known)
+        gone: list[pl.DataFrame] = []
+        sold = _lines(lines, known, gone)
+        packed = _orders(orders, known, gone)
         rows = _with_ids([*lines, *orders], sold, packed, len(lines), warehouse)
         if others and rows.height:
             [*lines, *orders][0].notes.append(f"orders do not say from which of {some(others)}; taken as {warehouse!r}")
@@ -127,7 +138,7 @@ class WooCommerce:
         ]
         for role, sieves in ((REPORT, reports), (CATALOGUE, catalogues)):
             receipts += [sieve.receipt(self.name, role.name) for sieve in sieves]
-        return Part(frames, tuple(receipts))
+        return Part(frames, tuple(receipts), cancelled=_cancelled(gone, self.name))
 
 
 def _no_products() -> pl.DataFrame:
@@ -251,8 +262,11 @@ def _by_name(known: pl.DataFrame) -> Names:
     return Names(codes)
 
 
-def _drop_by_status(sieve: Sieve) -> None:
-    """Leave out the rows of orders that are no sales, and reject those whose status nobody knows."""
+def _drop_by_status(sieve: Sieve) -> pl.Series:
+    """Leave out the rows of orders that are no sales, and reject those whose status nobody knows.
+
+    Returns which rows are of orders that are off for good.
+    """
     cells = sieve.text("status")
     plain = {word: words.status(word) for word in cells.unique().drop_nulls().to_list()}
     said = cells.replace_strict(plain, default=None, return_dtype=pl.String)
@@ -262,16 +276,38 @@ def _drop_by_status(sieve: Sieve) -> None:
     sieve.reject(
         ~said.is_in(words.SOLD_STATUSES), "status", "is no status we know: completed or processing would count"
     )
+    return said.is_in(words.OFF_STATUSES).fill_null(value=False)
 
 
-def _lines(sieves: Sequence[Sieve], known: pl.DataFrame) -> pl.DataFrame:
-    """Return order lines of export plug-ins."""
+def _cancelled(gone: Sequence[pl.DataFrame], source: str) -> pl.DataFrame:
+    """Return the ids under which an earlier export may have brought lines that are cancelled by now.
+
+    ``gone`` has file, order, product, quantity and back, as in the lines that are sold, one frame for each file.
+    """
+    if not gone:
+        return no_cancelled()
+    lines = pl.concat(gone).drop_nulls(["order", "product"])
+    ids = _ids(lines.with_columns(pl.col("quantity", "back").fill_null(0.0)))
+    both = pl.concat([ids, ids + BACK]).unique().sort()
+    return both.to_frame("line_id").select(pl.lit(source).alias("source"), "line_id")
+
+
+def _ids(lines: pl.DataFrame) -> pl.Series:
+    """Return order/product, with ``#2`` ... for further such lines of the same file."""
+    key = pl.concat_str("order", pl.lit("/"), short_codes(lines["product"]))
+    # Of equal lines the one with more units back comes first, so that a refund hangs on the same line in every file.
+    size = (pl.col("quantity") + pl.col("back") * 1e-6).alias("quantity")
+    return numbered_by_size(lines.select(key.alias("key"), size, pl.col("file").alias("copy")))
+
+
+def _lines(sieves: Sequence[Sieve], known: pl.DataFrame, gone: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return order lines of export plug-ins; those of orders that are off are added to ``gone``."""
     names = _by_name(known).codes
     virtual = known.filter(~pl.col("stocked"))["product"].unique()
     parts = []
     for number, sieve in enumerate(sieves):
         fill_orders(sieve, ("occurred_at", "status"))
-        _drop_by_status(sieve)
+        off = _drop_by_status(sieve)
         order = sieve.code("order").str.strip_prefix("#")
         name = _unescaped(sieve.text("name"))
         sku = sieve.code("sku", required=False) if sieve.has("sku") else _nothing(sieve)
@@ -298,6 +334,8 @@ def _lines(sieves: Sequence[Sieve], known: pl.DataFrame) -> pl.DataFrame:
         if back.filter(sieve.kept).sum():
             sieve.notes.append("exports do not say when refunded units came back; they return on the day of the order")
         parts.append(from_sieve(sieve, number, columns))
+        told = {name: columns[name] for name in ("order", "product", "quantity", "back")}
+        gone.append(pl.DataFrame(told).with_columns(pl.lit(number, pl.Int32).alias("file")).filter(off))
     return pl.concat(parts) if parts else pl.DataFrame()
 
 
@@ -327,8 +365,8 @@ def _price(sieve: Sieve, units: pl.Series) -> pl.Series:
     return pl.select(pl.when(price >= 0).then(price)).to_series()
 
 
-def _orders(sieves: Sequence[Sieve], known: pl.DataFrame) -> pl.DataFrame:
-    """Return the lines packed into the texts of Analytics > Orders."""
+def _orders(sieves: Sequence[Sieve], known: pl.DataFrame, gone: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return the lines packed into the texts of Analytics > Orders; those of orders that are off go to ``gone``."""
     parts = []
     for number, sieve in enumerate(sieves):
         if not known.height:
@@ -336,7 +374,7 @@ def _orders(sieves: Sequence[Sieve], known: pl.DataFrame) -> pl.DataFrame:
                 sieve.table.place("products"), "", "names its products only, and which product a name is nobody says",
                 "give the product export along (Products > Export), or export order lines with a plug-in",
             )  # fmt: skip
-        _drop_by_status(sieve)
+        off = _drop_by_status(sieve)
         texts = sieve.text("products")
         sold = optional_number(sieve, "sold")
         order = sieve.code("order").str.strip_prefix("#")
@@ -348,6 +386,11 @@ def _orders(sieves: Sequence[Sieve], known: pl.DataFrame) -> pl.DataFrame:
         base = {"order": order, "occurred_at": moment, "text": texts, "sold": sold}
         rows = from_sieve(sieve, number, base).join(items, on=["text", "sold"], how="inner", nulls_equal=True)
         parts.append(rows.drop("text", "sold"))
+        lost = pl.DataFrame({"order": order, "text": texts, "sold": sold}).filter(off).drop_nulls("text")
+        items = _items(_by_name(known), lost.select("text", "sold").unique(maintain_order=True))[0]
+        found = lost.join(items, on=["text", "sold"], how="inner", nulls_equal=True, maintain_order="left")
+        place = pl.lit(number, pl.Int32).alias("file")
+        gone.append(found.select("order", "product", "quantity", pl.lit(0.0).alias("back"), place))
     if not parts:
         return pl.DataFrame()
     rows = pl.concat(parts).join(known.select("product", "name", "stocked").unique("product"), on="product", how="left")
@@ -359,15 +402,7 @@ def _orders(sieves: Sequence[Sieve], known: pl.DataFrame) -> pl.DataFrame:
 def _unpacked(sieve: Sieve, names: Names, texts: pl.Series, sold: pl.Series) -> pl.DataFrame:
     """Return text, sold, product, quantity for each text that can be told, and reject the rows of the others."""
     kept = pl.DataFrame({"text": texts, "sold": sold}).filter(sieve.kept & texts.is_not_null()).unique()
-    items, wrong = [], {}
-    unequal = 0
-    for text, count in kept.iter_rows():
-        found = names.unpack(text, count)
-        if found.wrong is not None:
-            wrong[text] = found.wrong
-            continue
-        items += [(text, count, product, units) for units, product in found.items]
-        unequal += count is not None and abs(sum(units for units, _ in found.items) - count) > 1e-9
+    items, wrong, unequal = _items(names, kept)
     sieve.reject(texts.is_null(), "products", "is empty; every order needs products")
     for reason in dict.fromkeys(wrong.values()):
         sieve.reject(texts.is_in([text for text, why in wrong.items() if why == reason]), "products", reason)
@@ -375,8 +410,22 @@ def _unpacked(sieve: Sieve, names: Names, texts: pl.Series, sold: pl.Series) -> 
         sieve.notes.append(
             f"{unequal:,} different text(s) hold another number of units than Items sold says; the text counts"
         )
+    return items
+
+
+def _items(names: Names, packed: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str], int]:
+    """Return text, sold, product, quantity of each text, why others cannot be told, and how many say another sum."""
+    items, wrong = [], {}
+    unequal = 0
+    for text, count in packed.iter_rows():
+        found = names.unpack(text, count)
+        if found.wrong is not None:
+            wrong[text] = found.wrong
+            continue
+        items += [(text, count, product, units) for units, product in found.items]
+        unequal += count is not None and abs(sum(units for units, _ in found.items) - count) > 1e-9
     schema = {"text": pl.String, "sold": pl.Float64, "product": pl.String, "quantity": pl.Float64}
-    return pl.DataFrame(items, schema=schema, orient="row")
+    return pl.DataFrame(items, schema=schema, orient="row"), wrong, unequal
 
 
 def _with_ids(
@@ -390,17 +439,13 @@ def _with_ids(
     if not frames:
         return pl.DataFrame()
     rows = pl.concat([frame.select(columns) for frame in frames])
-    key = pl.concat_str("order", pl.lit("/"), short_codes(rows["product"]))
-    # Of equal lines the one with more units back comes first, so that a refund hangs on the same line in every file.
-    size = (pl.col("quantity") + pl.col("back") * 1e-6).alias("quantity")
-    ids = numbered_by_size(rows.select(key.alias("key"), size, pl.col("file").alias("copy")))
-    rows = rows.with_columns(ids.alias("line_id"))
+    rows = rows.with_columns(_ids(rows).alias("line_id"))
     fresh = rows["line_id"].is_first_distinct()
     # A row of the report holds several lines: it is one that repeats only if all of its lines do.
     whole = rows.with_columns(fresh.alias("fresh")).group_by("file", "row").agg(pl.col("fresh").any())
     mark(sieves, whole.filter(~pl.col("fresh")), "is in an earlier file of this import too")
     rows = rows.filter(fresh).with_columns(pl.lit("sale").alias("kind"), pl.lit(warehouse).alias("warehouse"))
     returned = rows.filter(pl.col("back") > 0).with_columns(
-        pl.lit("return").alias("kind"), pl.col("back").alias("quantity"), (pl.col("line_id") + "/back").alias("line_id")
+        pl.lit("return").alias("kind"), pl.col("back").alias("quantity"), (pl.col("line_id") + BACK).alias("line_id")
     )
     return pl.concat([rows, returned]).sort("occurred_at", "line_id")

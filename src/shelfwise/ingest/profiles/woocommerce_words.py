@@ -88,6 +88,11 @@ OTHER_STATUSES: Final = {
     "is of a draft or a thrown away order": _words("draft, checkout-draft, auto-draft, trash, entwurf, brouillon"),
 }  # fmt: skip
 
+# Of these an order does not become a sale again, as one that waits for its payment does.
+OFF_STATUSES: Final = frozenset[str]().union(
+    *(names for why, names in OTHER_STATUSES.items() if "not paid yet" not in why)
+)
+
 
 def status(word: str) -> str:
     """Return a status as it is compared: ``wc-on-hold`` is ``onhold``.
