@@ -11,12 +11,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from fastapi import Depends, Request
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
+from shelfwise import logs
 from shelfwise.api import problems
 from shelfwise.api.rate_limits import Allowance, RateLimits
 from shelfwise.domain.addresses import is_loopback
@@ -30,7 +31,9 @@ _log: Final = logging.getLogger(__name__)
 
 COOKIE: Final = "shelfwise_session"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-SECRETS_IN_QUERY: Final = frozenset({"access_token", "token", "api_token", "api_key", "apikey", "jwt", "password"})
+SECRETS_IN_QUERY: Final = frozenset(
+    {b"access_token", b"refresh_token", b"token", b"api_token", b"api_key", b"apikey", b"jwt", b"password"}
+)
 LIFETIMES: Final = ("/api/v1/users", "/api/v1/tokens", "/api/v1/sessions")
 """Where a write changes who may do what, so that all that was proved is proved anew."""
 
@@ -185,6 +188,7 @@ class Gate:
         state["principal"] = who
         if who is not None:
             state["caller"] = who.name
+            logs.note(user=who.name)
         with actor.acting_as(who, address, state["request_id"]):
             await self.app(scope, receive, way_out)
 
@@ -192,7 +196,7 @@ class Gate:
         """Return who asks, None where anyone may, or refuse the request."""
         headers = _named(scope["headers"])
         bearer, cookie = _bearer(headers.get(b"authorization")), _cookie(headers.get(b"cookie", b""))
-        if b"token" in scope["query_string"] or b"key" in scope["query_string"] or b"pass" in scope["query_string"]:
+        if scope["query_string"]:
             _refuse_secrets(scope["query_string"])
         if bearer is None and scope["method"] not in SAFE:
             _check_origin(headers, silent=cookie is None)
@@ -215,7 +219,8 @@ class Gate:
 
     async def _prove(self, credential: bytes, address: str, way_out: _WayOut) -> Principal:
         """Look a token up, once for all requests that bring it at the same time."""
-        await self._count(await self.limits.exhausted("refused", address), way_out)
+        if not self.access.known(credential):  # one that was good before is not locked out by another's guesses
+            await self._count(await self.limits.exhausted("refused", address), way_out)
         task = self._proving.get(credential)
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(self.access.prove, credential))
@@ -313,11 +318,12 @@ def _cookie(value: bytes) -> bytes | None:
 
 def _refuse_secrets(query: bytes) -> None:
     """Refuse a token in the address: addresses stand in logs and histories, where tokens must not."""
-    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=None):
-        if name.lower() in SECRETS_IN_QUERY:
+    for part in query.split(b"&"):
+        name = unquote_to_bytes(part.partition(b"=")[0]).lower()
+        if name in SECRETS_IN_QUERY:
             raise Refused(
                 400, "secret-in-address",
-                f"{name.lower()} stands in the address, where logs keep it; send tokens in the Authorization header, "
+                f"{name.decode()} stands in the address, where logs keep it; send tokens in the Authorization header, "
                 "and revoke this one",
             )  # fmt: skip
 

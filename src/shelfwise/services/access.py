@@ -76,6 +76,7 @@ class Access:
         self._passwords = Passwords()
         self._tokens = SessionTokens(shop)
         self._remembered: dict[bytes, tuple[Principal, float]] = {}
+        self._known: dict[bytes, None] = {}
         self._generation = 0
         self._attempts: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
@@ -84,6 +85,10 @@ class Access:
         """Return whom a token was of when it was proved lately; in 2 microseconds, and never wrong about a forgery."""
         found = self._remembered.get(sha256(credential).digest())
         return found[0] if found is not None and found[1] > time.monotonic() else None
+
+    def known(self, credential: bytes) -> bool:
+        """Whether a token was good when it was proved last, however long ago."""
+        return sha256(credential).digest() in self._known
 
     def prove(self, credential: bytes) -> Principal:
         """Return whom a token, of either kind, is of; it reads the database.
@@ -100,13 +105,20 @@ class Access:
             raise NotSignedIn(_UNKNOWN) from None
         if len(text) > LONGEST_CREDENTIAL:
             raise NotSignedIn(_UNKNOWN)
-        found = self._of_token(text) if text.startswith(TOKEN_PREFIX) else self._of_session(text)
+        key = sha256(credential).digest()
+        try:
+            found = self._of_token(text) if text.startswith(TOKEN_PREFIX) else self._of_session(text)
+        except NotSignedIn:
+            self._known.pop(key, None)
+            raise
         with self._lock:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+                self._remembered.clear()
+            self._known[key] = None
             # What was looked up before a change must not be remembered after it.
             if generation == self._generation:
-                if len(self._remembered) >= MOST_REMEMBERED:
-                    self._remembered.clear()
-                self._remembered[sha256(credential).digest()] = found, time.monotonic() + REMEMBERED_SECONDS
+                self._remembered[key] = found, time.monotonic() + REMEMBERED_SECONDS
         return found
 
     def forget(self) -> None:
