@@ -56,10 +56,10 @@ def current_trace() -> Trace | None:
 
 
 def note(**facts: Any) -> None:
-    """Add facts, such as ``user="anna"``, to all further lines about what is being worked on."""
+    """Add facts, such as ``user="anna"``, to all further lines about what is being worked on; None is no fact."""
     context = _current.get()
     if context is not None:
-        context.facts.update(facts)
+        context.facts.update({name: value for name, value in facts.items() if value is not None})
 
 
 def begin(trace: Trace) -> Token[Context | None]:

@@ -95,6 +95,15 @@ def test_a_forecast_is_counted_by_the_model_that_made_it(counted: TestClient) ->
     assert value(counted, "shelfwise_prediction_duration_seconds_count", model="base_level") == before + 1
 
 
+def test_requests_that_share_a_transaction_are_counted_together(counted: TestClient) -> None:
+    name = "shelfwise_write_batch_size"
+    before = value(counted, f"{name}_count"), value(counted, f"{name}_sum")
+    sale = {"productId": "CUP-01", "transactionType": "SALE", "quantity": 1}
+    answer = counted.post("/inventory", json=sale)
+    assert answer.status_code < 300, answer.text
+    assert (value(counted, f"{name}_count"), value(counted, f"{name}_sum")) == (before[0] + 1, before[1] + 1)
+
+
 def test_both_addresses_tell_the_same_in_the_form_of_prometheus(counted: TestClient) -> None:
     for path in ("/metrics", "/api/v1/metrics"):
         answer = counted.get(path)

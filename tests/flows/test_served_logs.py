@@ -48,6 +48,7 @@ def test_each_request_is_told_of_in_json_lines_under_its_ids_and_without_what_wa
     ours = [line for line in lines if line.get("request_id") == "till-7"]
     assert [line["event"] for line in ours] == ["prediction_completed", "request_completed"]
     assert {line["trace_id"] for line in ours} == {TRACE}
+    assert len({line["user"] for line in ours}) == 1
     made, told = ours
     assert (made["product"], made["model"], made["days_ahead"]) == ("CUP-01", "base_level", 7)
     assert 0 < made["seconds"] <= told["ms"] / 1000

@@ -26,6 +26,7 @@ from functools import reduce
 from types import TracebackType
 from typing import Any, Final
 
+from shelfwise import logs
 from shelfwise.app import App
 from shelfwise.domain.calendar import ShopCalendar
 from shelfwise.domain.errors import ConflictError, DataError, ParameterError, ShelfwiseError
@@ -304,7 +305,9 @@ class Background:
             self._running |= {job.id for job in claimed}
         try:
             while left and not self._ending.is_set():
-                self._run(left.pop(0))
+                group = left.pop(0)
+                with logs.following(job=group[0].id, request_id=group[0].request_id):
+                    self._run(group)
         finally:
             with self._lock:
                 self._running -= {job.id for job in claimed}
@@ -343,10 +346,8 @@ class Background:
             return
         with self.app.database.write_beside() as connection:
             kept = jobs.finish(connection, ids, self.name, result)
-        _log.info(
-            "job_completed kind=%s jobs=%d first=%d seconds=%.3f%s", kind.name, len(ids), ids[0],
-            time.perf_counter() - began, "" if kept else " (another worker had it)",
-        )  # fmt: skip
+        seconds = round(time.perf_counter() - began, 4)
+        _log.info("job_completed", extra={"kind": kind.name, "jobs": len(ids), "seconds": seconds, "kept": bool(kept)})
 
     def _in_thread(self, kind: Kind, ids: Sequence[int], payload: Mapping[str, Any]) -> Any:
         told = Told(self.app.database, ids, self.name, time.monotonic() + kind.timeout_seconds, self._is_lost)

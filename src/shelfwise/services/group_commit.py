@@ -45,6 +45,8 @@ class GroupCommit(Generic[Asked, Made, Answer]):
         the error of that one alone. It may be called again for parts of a group, behind savepoints.
     after
         Called after the commit with all that was made; returns the answers.
+    counted
+        Told after each commit how many requests shared it.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class GroupCommit(Generic[Asked, Made, Answer]):
         database: Database,
         act: Callable[[Any, Sequence[Asked]], Sequence[Made | ShelfwiseError]],
         after: Callable[[Sequence[Made]], Sequence[Answer]],
+        counted: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self._database, self._act, self._after = database, act, after
+        self._database, self._act, self._after, self._counted = database, act, after, counted
         self._waiting: deque[tuple[Asked, Future[Answer]]] = deque()
         self._changed = threading.Condition()
         self._ending = False
@@ -117,6 +120,7 @@ class GroupCommit(Generic[Asked, Made, Answer]):
                 several = False
                 continue
             several = len(group) > 1
+            self._counted(len(group))
             self._answer([future for _, future in group], made)
 
     def _some(self, linger: float) -> bool:

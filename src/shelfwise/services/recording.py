@@ -174,14 +174,21 @@ class Recorder:
     felt
         Called with the products of fresh movements after their commit; the future it returns, if any, is done once
         forecast, risk and orders follow.
+    counted
+        Told after each commit how many requests shared it.
     """
 
-    def __init__(self, app: App, felt: Callable[[Iterable[str]], Future[bool] | None]) -> None:
+    def __init__(
+        self,
+        app: App,
+        felt: Callable[[Iterable[str]], Future[bool] | None],
+        counted: Callable[[int], object] = lambda _: None,
+    ) -> None:
         self._felt = felt
         self._in_flight: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._group: GroupCommit[Request, Recorded, Recorded] = GroupCommit(
-            app.database, lambda connection, part: record(app, connection, part), self._committed
+            app.database, lambda connection, part: record(app, connection, part), self._committed, counted
         )
 
     def submit(self, movement: Movement, key: Keyed | None = None) -> Future[Recorded]:

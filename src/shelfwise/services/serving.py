@@ -71,7 +71,7 @@ class Serving:
 
     def __post_init__(self) -> None:
         """Start the writer of movements."""
-        self.recorder = Recorder(self.shop, self.felt)
+        self.recorder = Recorder(self.shop, self.felt, self.metrics.write_batch)
 
     @classmethod
     def start(cls, shop: App, metrics: Metrics | None = None) -> Serving:
