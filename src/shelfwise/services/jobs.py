@@ -5,14 +5,17 @@ What a job is and who may write what is in `shelfwise.storage.jobs`; what it doe
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shelfwise.app import App
-from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.errors import NotFound, ParameterError
 from shelfwise.services.job_kinds import kind_of
 from shelfwise.storage import jobs, workers
 from shelfwise.storage.jobs import STATES, Depth, Job, Wanted
@@ -22,8 +25,11 @@ MOST_LISTED: Final = 1000
 SILENT_SECONDS: Final = 60.0
 """A worker of which nothing was heard for so long counts as gone."""
 
+FOLLOWED_SECONDS: Final = 600.0
+_LOOKED_EVERY_SECONDS: Final = 0.3
+
 __all__ = [
-    "STATES", "Depth", "Job", "Page", "Wanted", "alive", "ask", "cancel", "drop", "end", "listed", "look",
+    "STATES", "Depth", "Job", "Page", "Wanted", "alive", "ask", "cancel", "drop", "end", "follow", "listed", "look",
     "queue_length", "retry", "subject_of", "wanted",
 ]  # fmt: skip
 
@@ -81,6 +87,24 @@ def look(app: App, number: int) -> Job:
     """
     with app.database.read() as connection:
         return jobs.get(connection, number)
+
+
+async def follow(app: App, job: Job) -> AsyncIterator[Job]:
+    """Give a job at once and whenever something about it has changed, until it is over or gone.
+
+    A follower takes no thread while it waits. It ends after `FOLLOWED_SECONDS` in any case: whoever still wants to know
+    asks again, so that no follower is forgotten by both sides.
+    """
+    until = time.monotonic() + FOLLOWED_SECONDS
+    yield job
+    with contextlib.suppress(NotFound):
+        while not job.over and time.monotonic() < until:
+            await asyncio.sleep(_LOOKED_EVERY_SECONDS)
+            found = await asyncio.to_thread(look, app, job.id)
+            # The lease is moved on every few seconds, which says nothing to anybody else.
+            if replace(found, lease_until=job.lease_until) != job:
+                job = found
+                yield job
 
 
 def listed(

@@ -191,7 +191,14 @@ def claim(connection: Connection, holder: str, kinds: Iterable[str], *, limit: i
     if not rows:
         return []
     until = moment + timedelta(seconds=lease_seconds)
-    taken: dict[str, Any] = {"state": "running", "holder": holder, "lease_until": until, "step": None, "done": 0, "total": 0}
+    taken: dict[str, Any] = {
+        "state": "running",
+        "holder": holder,
+        "lease_until": until,
+        "step": None,
+        "done": 0,
+        "total": 0,
+    }
     connection.execute(update(jobs).where(jobs.c.id.in_([row.id for row in rows])).values(taken))
     return [replace(_job(row), **taken) for row in rows]
 
