@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shelfwise import __version__, logs
 from shelfwise.api import problems
+from shelfwise.api.forecast_cache import ForecastCache
 from shelfwise.api.observed import PROBLEM, Observed
 from shelfwise.api.rate_limits import RateLimits
 from shelfwise.api.routes import ROUTERS
@@ -96,13 +97,15 @@ def asgi(
     async def running(made: FastAPI) -> AsyncIterator[None]:
         with Serving.start(shop, metrics) as serving:
             made.state.serving, made.state.access = serving, access
+            serving.followed = forecasts.expire
             yield
         audit.close()
 
     made = api()
     made.router.lifespan_context = running
     limits = RateLimits(shop.settings)
-    gate = Gate(made, access, audit, limits, required=authentication, on_loopback=on_loopback)
+    forecasts = ForecastCache(made, shop, metrics)
+    gate = Gate(forecasts, access, audit, limits, required=authentication, on_loopback=on_loopback)
     return Observed(Envelope(gate, hosts), metrics)
 
 

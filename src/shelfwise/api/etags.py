@@ -24,7 +24,15 @@ def etag(*parts: object) -> str:
 
 def matches(request: Request, tag: str) -> bool:
     """Whether the reader has the answer of this tag already (``If-None-Match``)."""
-    given = request.headers.get("if-none-match", "")
+    return holds(request.headers.get("if-none-match", ""), tag)
+
+
+def holds(given: str, tag: str) -> bool:
+    """Whether an ``If-None-Match`` names a tag.
+
+    >>> holds('"a", W/"b"', '"b"'), holds("*", '"b"'), holds('"a"', '"b"'), holds("", '"b"')
+    (True, True, False, False)
+    """
     return given.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in given.split(",")}
 
 

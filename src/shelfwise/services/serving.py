@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -60,6 +60,8 @@ class Serving:
         What it counts in.
     background
         The worker in this process; None where others work.
+    followed
+        Called, from any thread, once forecasts of this process follow movements.
     """
 
     shop: App
@@ -67,6 +69,7 @@ class Serving:
     reacting: Reacting | None = field(default=None, repr=False)
     metrics: Metrics = field(default_factory=Metrics, repr=False)
     background: Background | None = field(default=None, repr=False)
+    followed: Callable[[], None] = field(default=lambda: None, repr=False)
     recorder: Recorder = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +118,11 @@ class Serving:
 
         None where nothing follows from them in this process.
         """
-        return None if self.reacting is None else self.reacting.felt(products)
+        if self.reacting is None:
+            return None
+        done = self.reacting.felt(products)
+        done.add_done_callback(lambda _: self.followed())
+        return done
 
     def predict(self, question: stateless.Question) -> stateless.Answer:
         """Answer a question under the time limit of the settings, if who asks may ask that model."""
