@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from shelfwise.domain.trace import Trace
@@ -37,12 +36,22 @@ _SECRET_TEXT: Final = (
 )
 
 
-@dataclass(eq=False)
 class Context:
     """What is being worked on, and the facts that every line about it carries."""
 
-    trace: Trace
-    facts: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("_header", "_trace", "facts")
+
+    def __init__(self, header: str) -> None:
+        self.facts: dict[str, Any] = {}
+        self._header = header
+        self._trace: Trace | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """Its span, made when somebody first asks: most requests are answered before anyone does."""
+        if self._trace is None:
+            self._trace = Trace.following(self._header)
+        return self._trace
 
 
 _access: Callable[..., None] | None = None
@@ -62,9 +71,9 @@ def note(**facts: Any) -> None:
         context.facts.update({name: value for name, value in facts.items() if value is not None})
 
 
-def begin(trace: Trace) -> Token[Context | None]:
-    """Let all lines from here belong to a span, until `end`; `following` is the form with a block."""
-    return _current.set(Context(trace))
+def begin(header: str = "") -> Token[Context | None]:
+    """Let all lines from here belong to what a ``traceparent`` header caused, until `end`; `following` has a block."""
+    return _current.set(Context(header))
 
 
 def end(token: Token[Context | None]) -> None:
@@ -75,12 +84,11 @@ def end(token: Token[Context | None]) -> None:
 @contextmanager
 def following(header: str = "", **facts: Any) -> Iterator[Trace]:
     """Work on what a ``traceparent`` header caused, such as a job, or on something new where it is empty."""
-    token = begin(Trace.following(header))
+    context = Context(header)
+    token = _current.set(context)
     try:
         note(**facts)
-        trace = current_trace()
-        assert trace is not None  # noqa: S101  (set two lines above)
-        yield trace
+        yield context.trace
     finally:
         end(token)
 

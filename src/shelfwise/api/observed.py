@@ -13,7 +13,6 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shelfwise import logs
-from shelfwise.domain.trace import Trace
 from shelfwise.services.metrics import UNMATCHED, Metrics
 
 PROBLEM: Final = "problem"
@@ -44,8 +43,12 @@ class Observed:
                 size += len(message.get("body", b""))
             await send(message)
 
-        header = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
-        token = logs.begin(Trace.following(header.decode("latin-1")))
+        traceparent = ""
+        for name, given in scope["headers"]:
+            if name == b"traceparent":
+                traceparent = given.decode("latin-1")
+                break
+        token = logs.begin(traceparent)
         metrics = self.metrics
         metrics.in_flight += 1
         try:
