@@ -78,7 +78,10 @@ class FeaturesBody(Body):
     )
     price_data: list[PricePoint] | None = Field(None, max_length=MOST_PRICES, description="Prices, past and planned.")
     events: list[EventSpan] | None = Field(
-        None, max_length=MOST_EVENTS, description="In place of all stored promotions and holidays; none: an empty list."
+        None,
+        max_length=MOST_EVENTS,
+        description="In place of the stored promotions and holidays from the first period ahead on, or from the first "
+        "of these days where that is earlier. An empty list: none is to come.",
     )
 
     @model_validator(mode="after")

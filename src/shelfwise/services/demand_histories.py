@@ -62,7 +62,8 @@ class Features:
     prices
         Moments from which a price holds, until the next one. None: the store's.
     events
-        Promotions and holidays, in place of all of the store's. None: the store's.
+        Promotions and holidays, in place of the store's from the first period ahead on, or from the first of these days
+        where that is earlier. None: the store's.
     """
 
     sales: tuple[tuple[dt.datetime, float], ...] | None = None
@@ -129,7 +130,7 @@ def given_panel(product: str, warehouse: str | None, granularity: str, features:
     if len(values) > MOST_PERIODS:
         notes.append(f"the last {MOST_PERIODS:,} of {len(values):,} periods of history are used")
         first, values = last + 1 - MOST_PERIODS, values[-MOST_PERIODS:]
-    ahead = _ahead(freq, first, len(values) + horizon, features, {})
+    ahead = _ahead(freq, first, len(values) + horizon, horizon, features, {})
     return Known(_one(product, warehouse, freq, first, values, ahead), tuple(notes))
 
 
@@ -185,7 +186,7 @@ def stored_panel(
         if name in panel.known_future
     }
     by_day = {name: grid[0] for name, grid in stored.items()}
-    ahead = _ahead(freq, first, len(values) + horizon, features, by_day, int(start[0]))
+    ahead = _ahead(freq, first, len(values) + horizon, horizon, features, by_day, int(start[0]))
     return Known(_one(product, warehouse, freq, first, values, ahead), tuple(notes))
 
 
@@ -235,11 +236,11 @@ def _one(
 
 
 def _ahead(
-    freq: Frequency, first: int, periods: int, features: Features, by_day: dict[str, Floats], first_day: int = 0
-) -> dict[str, Floats]:
-    """Return what is known of each period from ``first`` on: the caller's, else the store's ``by_day`` [D]."""
+    freq: Frequency, first: int, periods: int, horizon: int, features: Features, by_day: dict[str, Floats],
+    first_day: int = 0,
+) -> dict[str, Floats]:  # fmt: skip
+    """Return what is known of each period from ``first`` on: the store's ``by_day`` [D], and the caller's over it."""
     labels = freq.moments(np.arange(first, first + periods))
-    days = DAY.ordinals(labels)
     found: dict[str, Floats] = {}
     for name, values in by_day.items():
         if freq.is_daily_or_longer:
@@ -248,13 +249,35 @@ def _ahead(
             sums = np.bincount(at[inside], weights=values[inside], minlength=periods)
             found[name] = sums / np.maximum(np.bincount(at[inside], minlength=periods), 1)
         else:
-            found[name] = values[np.clip(days - first_day, 0, len(values) - 1)]
+            found[name] = values[np.clip(DAY.ordinals(labels) - first_day, 0, len(values) - 1)]
+    for name, (since, values) in _given(freq, first, periods, horizon, features).items():
+        if name in found:
+            found[name] = np.where(np.arange(periods) < since, found[name], values)
+        elif values.any():
+            found[name] = values
+    # a day of no event is zero; a price that is not known stays unknown
+    return {n: v.astype(np.float64) if n == "price" else np.nan_to_num(v.astype(np.float64)) for n, v in found.items()}
+
+
+def _given(
+    freq: Frequency, first: int, periods: int, horizon: int, features: Features
+) -> dict[str, tuple[int, Floats]]:
+    """Return what the caller says of each period from ``first`` on [periods], and from which of them on it holds.
+
+    Prices hold from the first one on. Events stand in place of all of the store's from the first period ahead on, or
+    from the first one of theirs that is earlier; so an empty list says that none is to come.
+    """
+    labels = freq.moments(np.arange(first, first + periods))
+    found: dict[str, tuple[int, Floats]] = {}
     if features.prices:
-        found["price"] = _held(labels, features.prices)
+        begins = freq.ordinals([min(moment for moment, _ in features.prices)])[0] - first
+        found["price"] = int(begins), _held(labels, features.prices)
     if features.events is not None:
-        found = {name: values for name, values in found.items() if name == "price"}
-        found |= _flags(freq, first, periods, features.events)
-    return {name: values.astype(np.float64) for name, values in found.items()}
+        flags = _flags(freq, first, periods, features.events)
+        starts = [freq.ordinal(event.starts_on) - first for event in features.events]
+        since = min([periods - horizon, *starts])
+        found |= {name: (since, flags.get(name, np.zeros(periods))) for name in ("promotion", "holiday")}
+    return found
 
 
 def _held(labels: npt.NDArray[np.datetime64], prices: Sequence[tuple[dt.datetime, float]]) -> Floats:
@@ -296,13 +319,13 @@ def edited(panel: Panel, features: Features, horizon: int) -> Panel:
     DataError
         An event lies wholly outside of history and horizon.
     """
-    start, periods = int(panel.starts.min()), int(panel.ends.max() - panel.starts.min()) + horizon
-    grids = _ahead(DAY, start, periods, features, {})
-    if features.events is not None:  # in place of all of the store's, those of a kind that is not named too
-        grids = {**{name: np.zeros(periods) for name in ("promotion", "holiday")}, **grids}
-    changed = {
-        name: Covariate(grid.astype(np.float32), None, np.array([start], dtype=np.int64))
-        for name, grid in grids.items()
-        if name in panel.known_future
-    }
+    n, start = panel.n_series, int(panel.starts.min())
+    periods = int(panel.ends.max()) - start + horizon
+    changed = {}
+    for name, (since, values) in _given(DAY, start, periods, horizon, features).items():
+        if name in panel.known_future:
+            grid = panel.known_future[name].at(np.full(n, start), periods).astype(np.float32)  # [N, periods]
+            grid[:, max(since, 0) :] = values[max(since, 0) :]
+            offsets = np.arange(n + 1, dtype=np.int64) * periods
+            changed[name] = Covariate(grid.reshape(-1), offsets, np.full(n, start, dtype=np.int64))
     return replace(panel, known_future={**panel.known_future, **changed})
