@@ -60,6 +60,7 @@ from shelfwise.inventory.stockout_corrector import CorrectedRisk
 from shelfwise.inventory.stockout_risk import stockout_risk
 from shelfwise.services import adjusting, classing, demand, live_rows, planning, product_models, risks, supply
 from shelfwise.services.fitting import fingerprint_of, fitted, kept
+from shelfwise.services.product_models import ProductModel
 from shelfwise.services.running_day import Day, raised_by_today
 from shelfwise.services.supply import Supply
 from shelfwise.storage import bundles, live_forecasts, outbox, sales, stock
@@ -102,7 +103,8 @@ class _Shop:
     """What reactions need of a shop, laid out once; `sold`, `on_hand` and values of the panel follow the bookings.
 
     ``stocked`` are the n series that have a row: without bundles, and with what sells in bundles alone. ``items``,
-    ``inbound`` and ``lead_time`` are in their order; ``panel`` has the series as they sell.
+    ``inbound`` and ``lead_time`` are in their order; ``panel`` has the series as they sell. ``draws_itself``: the model
+    was asked and gave paths, so that nothing can be kept of it.
     """
 
     today: dt.date
@@ -132,6 +134,7 @@ class _Shop:
     calibrations: dict[str, product_models.Calibration] | None = None
     means: Floats | None = None
     complete: _Complete | None = None
+    draws_itself: bool = False
 
     def __post_init__(self) -> None:
         pairs = self.panel.series.select("product", "warehouse").iter_rows()
@@ -256,6 +259,22 @@ class LiveShop:
         _log.info("live forecasts of %d series, model %s", len(packed), made.model)
         return replace(made, version=version)
 
+    def look_ahead(self, series: int = 64) -> bool:
+        """Ask the model of some series before their first sale; return whether there are others left.
+
+        For an idle moment after `warm`: what a process has asked once it need not ask again until the day turns.
+        """
+        with self._lock:
+            shop = self._shop
+            if shop is None or shop.draws_itself:
+                return False
+            known = np.zeros(shop.panel.n_series, dtype=np.bool_) if shop.complete is None else shop.complete.known
+            rows = np.flatnonzero(~known)[:series]
+            if len(rows):
+                _of_complete_days(self._app, shop, rows, shop.panel.select(rows))
+            shop.draws_itself = shop.complete is None
+            return not shop.draws_itself and len(rows) == series
+
     def _kept_model(self, published: Publication) -> Predictor | None:
         return kept(self._app, self._app.settings.model, published.fitted_model)
 
@@ -335,6 +354,26 @@ def publish(app: App, progress: Progress | None = None) -> Publication:
 def refresh(app: App, products: Sequence[str]) -> list[LiveRow]:
     """Bring some products up to date through this process's live shop: `LiveShop.react`."""
     return live_shop(app).react(products)
+
+
+def product_model(app: App, product: str, *, fresh: bool = False) -> ProductModel:
+    """Return a product's model as it was worked out last, or ``fresh``: worked out anew, its forecast with it.
+
+    Parameters
+    ----------
+    product
+        Code, whatever its case, or the whole name.
+
+    Raises
+    ------
+    NotFound
+        There is no such product; the message lists the nearest.
+    """
+    found = product_models.stored(app, product)
+    if not fresh:
+        return found
+    refresh(app, [found.product])
+    return product_models.stored(app, found.product)
 
 
 # ---------------------------------------------------------------------- reading

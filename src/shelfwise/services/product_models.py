@@ -248,12 +248,14 @@ def stored(app: App, product: str) -> ProductModel:
     """
     with app.database.read() as connection:
         code, name = find(connection, product)
-        rows = live_forecasts.of_product(connection, code)
-        published = live_forecasts.publication(connection)
-        seen = 0
-        if not _summarised(rows):
-            seen = sales.daily_demand(connection, products=[code])["day"].n_unique()
-    return of_rows(code, name, rows, seen, published=published is not None)
+        return _kept(connection, code, name)
+
+
+def _kept(connection: Any, code: str, name: str | None) -> ProductModel:
+    rows = live_forecasts.of_product(connection, code)
+    published = live_forecasts.publication(connection) is not None
+    seen = 0 if _summarised(rows) else sales.daily_demand(connection, products=[code])["day"].n_unique()
+    return of_rows(code, name, rows, seen, published=published)
 
 
 def of_rows(product: str, name: str | None, rows: list[LiveRow], seen: int, *, published: bool) -> ProductModel:
