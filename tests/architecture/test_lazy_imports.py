@@ -72,3 +72,8 @@ def test_a_forecast_does_not_wait_for_libraries_it_does_not_use() -> None:
     assert not loaded & {"scipy.stats", "highspy", "lightgbm", "pandas", "xgboost", "shelfwise.library.store"}
     # `import scipy`, and `scipy.special.ndtri(...)` where it is used; `from scipy import special` costs 0.3 s.
     assert not loaded & {"scipy.special", "scipy.optimize", "scipy.sparse"}
+
+
+def test_reading_files_in_loads_no_engine() -> None:
+    loaded = modules_after("import shelfwise.cli.imports; from shelfwise.services import importing")
+    assert not [name for name in loaded if name.startswith(("shelfwise.forecasting.", "shelfwise.inventory."))]

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-import xlsxwriter
 
 from shelfwise.domain.errors import ExportError, ParameterError
 from shelfwise.domain.frames import PURCHASE_ORDER_EXPORT
@@ -139,6 +138,8 @@ def _csv_cell(value: Any) -> str:
 
 
 def _xlsx_bytes(by_supplier: dict[str, pl.DataFrame]) -> bytes:
+    import xlsxwriter
+
     memory = io.BytesIO()
     settings = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     with xlsxwriter.Workbook(memory, settings) as workbook:

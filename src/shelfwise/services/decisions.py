@@ -11,7 +11,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -21,8 +21,10 @@ from shelfwise.domain.errors import ConflictError, NotFound, ParameterError
 from shelfwise.domain.events import PurchaseOrderChanged, RecommendationDecided
 from shelfwise.services import actor
 from shelfwise.services.names import not_found
-from shelfwise.services.planning import Plan
 from shelfwise.storage import outbox, plans, purchasing
+
+if TYPE_CHECKING:
+    from shelfwise.services.planning import Plan  # takes the engines along, which most who decide do not need
 
 ALL: Final = "all"
 APPROVED_ON: Final = "on "
