@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import socket
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shelfwise import __version__, logs
@@ -44,15 +43,16 @@ TOO_LARGE: Final = (
     413, "content-too-large", "Content Too Large",
     f"the body is larger than {LARGEST_BODY >> 20} MiB; send it in parts",
 )  # fmt: skip
+_RANDOM: Final = random.Random(int.from_bytes(os.urandom(16)))  # noqa: S311
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SAFE: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
+_SAFE: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 
 
 def api() -> FastAPI:
@@ -188,14 +188,15 @@ class Envelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
-        given = headers.get(b"x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        # It names a request and guards nothing, so it need not wait for the system's randomness.
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"{_RANDOM.getrandbits(128):032x}"
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         logs.note(request_id=request_id)
         answer = _Answer(send, scope["path"], state)
-        if not self._knows(headers.get(b"host", ""), scope["headers"]):
+        if not self._knows(hosts):
             await answer.refuse(*MISDIRECTED)
             return
         try:
@@ -205,11 +206,11 @@ class Envelope:
                 raise
             # The handler of faults has answered and logged it; raised again it would only be logged twice.
 
-    def _knows(self, host: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    def _knows(self, hosts: list[bytes]) -> bool:
         """Whether a request names this service, and names it once: of two names a proxy may have checked the other."""
-        if sum(name == b"host" for name, _ in headers) > 1:
+        if len(hosts) > 1:
             return False
-        return "*" in self.hosts or _host(host) in self.hosts
+        return "*" in self.hosts or _host(hosts[0].decode("latin-1") if hosts else "") in self.hosts
 
 
 class _Answer:
@@ -223,16 +224,17 @@ class _Answer:
         if self._replaced:
             return
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            if message["status"] == TOO_LARGE[0] and headers.get("content-type") != problems.MEDIA_TYPE:
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            if message["status"] == TOO_LARGE[0] and (b"content-type", problems.MEDIA_TYPE.encode()) not in headers:
                 # The framework's own words, sent before any handler of errors is asked.
                 await self.refuse(*TOO_LARGE)
                 self._replaced = True
                 return
             self.begun = True
-            headers["X-Request-Id"] = self._request_id
-            for name, value in _SAFE.items():
-                headers.setdefault(name, value)
+            there = {name.lower() for name, _ in headers}
+            headers.append((b"x-request-id", self._request_id.encode()))
+            headers += [pair for pair in _SAFE if pair[0] not in there]
+            message = {**message, "headers": headers}
         await self._send(message)
 
     async def refuse(self, status: int, name: str, title: str, detail: str) -> None:
