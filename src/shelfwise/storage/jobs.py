@@ -200,7 +200,7 @@ def claim(connection: Connection, holder: str, kinds: Iterable[str], *, limit: i
         "total": 0,
     }
     connection.execute(update(jobs).where(jobs.c.id.in_([row.id for row in rows])).values(taken))
-    return [replace(_job(row), **taken) for row in rows]
+    return [Job(**{**row._mapping, **taken}) for row in rows]
 
 
 def begin(connection: Connection, ids: Sequence[int], holder: str) -> set[int]:

@@ -38,6 +38,7 @@ from sqlalchemy import (
 
 CODE_LENGTH: Final = 255
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  (shop time has no zone)
+_EPOCH_UTC: Final = _EPOCH.replace(tzinfo=UTC)
 _EPOCH_DAY: Final = date(1970, 1, 1)
 _DAY_ZERO: Final = _EPOCH_DAY.toordinal()
 
@@ -73,11 +74,11 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect | None) -> int | None:
         """Turn a moment with a zone into microseconds."""
-        return None if value is None else (value - _EPOCH.replace(tzinfo=UTC)) // timedelta(microseconds=1)
+        return None if value is None else (value - _EPOCH_UTC) // timedelta(microseconds=1)
 
     def process_result_value(self, value: int | None, dialect: Dialect | None) -> datetime | None:
         """Turn microseconds into a moment in UTC."""
-        return None if value is None else _EPOCH.replace(tzinfo=UTC) + timedelta(microseconds=value)
+        return None if value is None else _EPOCH_UTC + timedelta(microseconds=value)
 
 
 class Day(TypeDecorator[date]):
