@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -48,6 +49,18 @@ Estimate = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["108.29"]}),
 ]
 """Expected money, to two places: more would say more than anybody knows."""
+
+ShopTime = Annotated[
+    dt.datetime,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?$",
+            "examples": ["2026-11-21T06:30:00"],
+        }
+    ),
+]
+"""A moment by the clock of the shop, which has no offset: JSON Schema's ``date-time`` would ask for one."""
 
 Amount = Annotated[Decimal, Field(ge=0, le=10**12, allow_inf_nan=False, examples=["2500.00"])]
 """Money in a request: text or a number."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shelfwise.api.dependencies import ShopNow
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
-from shelfwise.api.values import Name, records
+from shelfwise.api.values import Name, ShopTime, records
 from shelfwise.services import backtests
 from shelfwise.services.backtests import SavedBacktest
 
@@ -25,7 +25,7 @@ class Backtest(BaseModel):
     """A saved backtest."""
 
     number: int = Field(validation_alias="backtest")
-    created_at: dt.datetime = Field(description="Shop time.")
+    created_at: ShopTime = Field(description="Shop time.")
     models: str = Field(description="By commas.")
     horizon: int = Field(description="Days after each cutoff.")
     cutoffs: int
@@ -79,7 +79,7 @@ class BacktestScores(BaseModel):
     """A backtest and its scores."""
 
     number: int
-    created_at: dt.datetime
+    created_at: ShopTime
     models: list[str]
     horizon: int
     cutoffs: int

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -12,7 +10,7 @@ from shelfwise.api.batches import BatchItem, Questions, failure, read_each
 from shelfwise.api.dependencies import ServingNow, ShopNow
 from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, FeaturesBody, Granularity, ModelName, ProductId, features_of
-from shelfwise.api.values import Name
+from shelfwise.api.values import Name, ShopTime
 from shelfwise.app import App
 from shelfwise.services import demand_questions
 from shelfwise.services.demand_questions import Answer, Question
@@ -63,7 +61,7 @@ class Interval(BaseModel):
 class PredictedPeriod(BaseModel):
     """Demand of one period."""
 
-    timestamp: dt.datetime = Field(description="Label of the period: its begin, in shop time.")
+    timestamp: ShopTime = Field(description="Label of the period: its begin, in shop time.")
     value: float = Field(description="Expected units.")
     confidence_interval: Interval
 
@@ -97,7 +95,7 @@ class DemandResponse(BaseModel):
     )
     fitted_on: str = Field(description="`whole shop` or `this series`.")
     model_metrics: ModelMetrics
-    data_until: dt.datetime | None = Field(description="Last period that is known.")
+    data_until: ShopTime | None = Field(description="Last period that is known.")
     notes: list[str] = Field(description="What a reader must know.")
     instead: str | None = Field(description="Why this is not the answer of the model asked for; null where it is.")
 

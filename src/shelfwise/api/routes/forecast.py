@@ -13,6 +13,7 @@ from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, ModelName, ProductId
 from shelfwise.api.routes.demand_predictions import ModelMetrics
 from shelfwise.api.training_jobs import LONGEST_WAIT, TrainingQueued, queued
+from shelfwise.api.values import ShopTime
 from shelfwise.services import trained_forecasts
 from shelfwise.services.trained_forecasts import Answer, Question
 
@@ -57,7 +58,7 @@ class ForecastAnswer(BaseModel):
     model: str
     model_version: str = Field(description="Version in the registry, or of the base model.", examples=["coherent@3"])
     model_id: int | None = Field(description="Its id in the registry; null where the base model stood in.")
-    trained_at: dt.datetime | None
+    trained_at: ShopTime | None
     trained_until: dt.date | None = Field(description="Last day of the data it was fitted on.")
     data_until: dt.date = Field(description="Last day of the data it was asked with.")
     metrics: ModelMetrics
@@ -71,8 +72,10 @@ class ForecastAnswer(BaseModel):
 @router.post(
     "",
     response_model=ForecastAnswer,
-    responses={202: {"model": TrainingQueued, "description": "A model is being trained first"}}
-    | documented(400, 404, 409, 413, 422, 503),
+    responses={
+        **documented(400, 404, 409, 413, 422, 503),
+        202: {"model": TrainingQueued, "description": "A model is being trained first"},
+    },
 )
 def forecast(
     body: ForecastRequest,

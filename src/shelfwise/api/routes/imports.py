@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import Annotated, Any, Final, Literal
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, Field
 from shelfwise.api.dependencies import ShopNow
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
-from shelfwise.api.values import records
+from shelfwise.api.values import ShopTime, records
 from shelfwise.services import import_history, uploads
 from shelfwise.services.import_history import Undone
 from shelfwise.services.importing import Imported, SaidMapping
@@ -31,14 +30,14 @@ class Import(BaseModel):
     """One import."""
 
     number: int = Field(validation_alias="import", description="Its number.")
-    imported_at: dt.datetime = Field(description="Shop time.")
+    imported_at: ShopTime = Field(description="Shop time.")
     files: str = Field(description="Names, by commas.")
     format: str
     rows: int | None = Field(description="Rows read; null where no file was.")
     rejected: int | None = Field(description="Rows that were wrong.")
     new_lines: int | None = Field(description="Movements booked.")
     known_lines: int | None = Field(description="Movements that had been booked before.")
-    undone_at: dt.datetime | None
+    undone_at: ShopTime | None
 
 
 class ImportPage(Page):
@@ -58,8 +57,8 @@ class ImportReceipt(BaseModel):
     """An import and its receipt."""
 
     number: int
-    imported_at: dt.datetime
-    undone_at: dt.datetime | None
+    imported_at: ShopTime
+    undone_at: ShopTime | None
     files: str
     format: str
     new_lines: int | None
@@ -112,7 +111,7 @@ def _said(
     column: Annotated[
         list[str] | None,
         Query(
-            alias="map", max_length=100, examples=[["product=Artikel", "quantity=Menge"]],
+            alias="map", max_length=100,
             description="Which column is which, like `product=Artikel`, for a file that no format fits; repeat.",
         ),
     ] = None,

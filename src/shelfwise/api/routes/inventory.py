@@ -13,6 +13,7 @@ from pydantic.config import JsonDict
 from shelfwise.api.dependencies import ServingNow
 from shelfwise.api.idempotency import REPLAYED, KeyNow
 from shelfwise.api.problems import documented
+from shelfwise.api.values import ShopTime
 from shelfwise.services.recording import Kind, Movement, Reaction, Recorded
 from shelfwise.services.serving import Serving
 
@@ -72,7 +73,7 @@ class InventoryResponse(BaseModel):
     productId: int | str = Field(description="As it was given.")
     transactionType: TransactionType
     quantity: float = Field(description="Units as they are booked.")
-    occurredAt: dt.datetime = Field(description="When it happened, in the shop's own time.")
+    occurredAt: ShopTime = Field(description="When it happened, in the shop's own time.")
     warehouseId: str
     toWarehouseId: str | None = Field(None, description="Of a TRANSFER.")
     onHand: float | None = Field(

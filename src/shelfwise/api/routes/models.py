@@ -15,7 +15,7 @@ from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, ModelName
 from shelfwise.api.routes.demand_predictions import ModelMetrics
 from shelfwise.api.training_jobs import LONGEST_WAIT, TrainingQueued, queued
-from shelfwise.api.values import Name, Text
+from shelfwise.api.values import Name, ShopTime, Text
 from shelfwise.app import App
 from shelfwise.services import actor, model_performance, registry, training
 from shelfwise.services.registry import Deployment, Described, Version
@@ -49,7 +49,7 @@ class ModelVersion(BaseModel):
     number: int
     scope: str = Field(description="What it was fitted on and answers for.", examples=["shop"])
     aliases: list[str] = Field(description="`champion`, `challenger` or none.")
-    created_at: dt.datetime
+    created_at: ShopTime
     state: str = Field(description="`ready`, or `archived`: its file was removed, and it can be asked no more.")
     parameters: dict[str, Any] = Field(description="Of the fit.")
     metrics: ModelMetrics = Field(description="Measured on the past when it was trained.")
@@ -100,7 +100,7 @@ class Deployed(BaseModel):
     previous: str | None = Field(description="Who had the alias before.", examples=["coherent@2"])
     reason: str
     made_by: str
-    made_at: dt.datetime
+    made_at: ShopTime
 
 
 class Deployments(BaseModel):
@@ -199,8 +199,10 @@ def show_model(shop: ShopNow, model: ModelId) -> ModelVersion:
 @router.post(
     "/train",
     response_model=TrainedResponse,
-    responses={202: {"model": TrainingQueued, "description": "It is being trained"}}
-    | documented(400, 404, 409, 413, 422, 503),
+    responses={
+        **documented(400, 404, 409, 413, 422, 503),
+        202: {"model": TrainingQueued, "description": "It is being trained"},
+    },
 )
 def train_model(body: TrainRequest, serving: ServingNow, wait: Wait = 0.0) -> TrainedResponse | Response:
     """Fit a model on the store's demand, measure it on the past and register it.

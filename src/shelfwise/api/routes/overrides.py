@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shelfwise.api.dependencies import ShopNow
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
-from shelfwise.api.values import Estimate, Name, Text, Units, records
+from shelfwise.api.values import Estimate, Name, ShopTime, Text, Units, records
 from shelfwise.services import override_scores, overrides
 from shelfwise.services.adjusting import Change
 
@@ -33,9 +33,9 @@ class Override(BaseModel):
     state: str = Field(description="holds, to come, spent, expired or reverted.")
     reason: str
     by: str
-    at: dt.datetime = Field(description="Shop time.")
+    at: ShopTime = Field(description="Shop time.")
     reverted_by: str | None
-    reverted_at: dt.datetime | None
+    reverted_at: ShopTime | None
 
 
 class OverridePage(Page):

@@ -14,7 +14,7 @@ from shelfwise.api.dependencies import ShopNow
 from shelfwise.api.etags import etag, headers, matches, not_modified
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
-from shelfwise.api.values import Money, record, records
+from shelfwise.api.values import Money, ShopTime, record, records
 from shelfwise.services import catalogue, explaining, product_forecasts, stock_movements
 from shelfwise.services.explaining import Explanation
 from shelfwise.services.product_forecasts import ProductForecast, WarehouseForecast
@@ -61,7 +61,7 @@ class StockLevel(BaseModel):
 
     warehouse: str
     on_hand: float = Field(description="Units; below zero where more left than was there by the book.")
-    as_of: dt.datetime = Field(description="Shop time of the last line that changed it.")
+    as_of: ShopTime = Field(description="Shop time of the last line that changed it.")
 
 
 class ProductWithStock(Product):
@@ -127,7 +127,7 @@ class ForecastResponse(BaseModel):
         description="`live`: follows each sale; `plan`: as it was published with the last plan."
     )
     revision: int = Field(description="Version of the live forecast, or number of the plan.")
-    computed_at: dt.datetime = Field(description="Shop time at which it was made.")
+    computed_at: ShopTime = Field(description="Shop time at which it was made.")
     data_until: dt.date = Field(description="Last day of the sales that it knows.")
     model: str
     model_version: str
@@ -271,11 +271,11 @@ class Says(BaseModel):
     kind: str | None = Field(description="sale, return, receipt, adjustment, transfer or count; null: taken off.")
     product: str | None
     warehouse: str | None
-    occurred_at: dt.datetime | None = Field(description="Shop time.")
+    occurred_at: ShopTime | None = Field(description="Shop time.")
     quantity: float | None = Field(description="Units; of an adjustment or transfer signed, of a count the level.")
     unit_price: Money | None = None
     by: str | None
-    at: dt.datetime | None = Field(description="When it was said, shop time.")
+    at: ShopTime | None = Field(description="When it was said, shop time.")
     reason: str | None
     holds: bool = Field(description="Whether demand and stock count this, and not a later correction.")
 

@@ -103,7 +103,7 @@ def cancel_order(number: Number, shop: ShopNow) -> PurchaseOrderWithLines:
 class Delivery(BaseModel):
     """What came of an order."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"delivery": "DN-2211"}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"delivery": "DN-2211"}]})
 
     quantities: dict[Name, Annotated[Units, Field(gt=0)]] | None = Field(
         None,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shelfwise.api.dependencies import ShopNow
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
-from shelfwise.api.values import Amount, Estimate, Name, records
+from shelfwise.api.values import Amount, Estimate, Name, ShopTime, records
 from shelfwise.services import scenarios
 from shelfwise.services.what_if import Answer
 from shelfwise.services.what_if_questions import LeadTimeChange, Price, Promotion, Question
@@ -36,7 +36,7 @@ class Scenario(BaseModel):
     lost_units: float | None = Field(description="More (or fewer) units lost.")
     stock_value: Estimate | None = Field(description="More (or less) money in stock, on average.")
     by: str
-    at: dt.datetime = Field(description="When it was saved, shop time.")
+    at: ShopTime = Field(description="When it was saved, shop time.")
 
 
 class ScenarioPage(Page):
