@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from tests.storage.databases import EVERY, Pool
 
 from shelfwise.app import App, open_app
@@ -399,3 +400,27 @@ def test_too_many_that_wait_are_turned_away(opened: Callable[..., App], monkeypa
             recorder.submit(movement())
     assert [one.result(30).duplicate for one in waiting] == [False] * 3
     recorder.close()
+
+
+def test_a_database_that_stays_busy_is_told_in_time_and_what_was_told_so_is_not_written(
+    opened: Callable[..., App],
+) -> None:
+    app, other = opened(), opened()
+    group: group_commit.GroupCommit[str, str, str] = group_commit.GroupCommit(
+        app.database, lambda connection, part: [_added(connection, code) for code in part], lambda made: made
+    )
+
+    async def ask(code: str, patience_seconds: float) -> str:
+        return await group.answer(group.submit(code), patience_seconds)
+
+    with other.database.write(), pytest.raises(StorageError, match=r"busy for 0.05 s and nothing was written"):
+        asyncio.run(ask("given up", 0.05))
+    assert asyncio.run(ask("in time", 30)) == "in time"
+    group.close()
+    with app.database.read() as connection:
+        assert connection.scalars(select(tables.warehouses.c.code)).all() == ["in time"]
+
+
+def _added(connection: Connection, code: str) -> str:
+    connection.execute(tables.warehouses.insert(), {"code": code})
+    return code
