@@ -209,7 +209,8 @@ def _summed(panel: Panel, freq: Frequency) -> tuple[int, Floats]:
     first, last = int(at[0]) + (0 if begins else 1), int(at[-1]) - (0 if ends else 1)
     periods = _checked(last - first + 1, freq)
     inside = (at >= first) & (at <= last)
-    return first, np.bincount(at[inside] - first, weights=units[inside], minlength=periods)
+    summed: Floats = np.bincount(at[inside] - first, weights=units[inside], minlength=periods).astype(np.float64)
+    return first, summed
 
 
 def _counted(app: App, known: Demand, product: str, places: Sequence[str], freq: Frequency) -> tuple[int, Floats]:
@@ -223,7 +224,9 @@ def _counted(app: App, known: Demand, product: str, places: Sequence[str], freq:
     at = freq.ordinals(sold["occurred_at"].to_numpy())
     begin = sold["occurred_at"].dt.date().min()
     first, end = freq.ordinal(str(begin)), freq.ordinal(until)
-    return first, np.bincount(at - first, weights=-sold["change"].to_numpy(), minlength=_checked(end - first, freq))
+    periods = _checked(end - first, freq)
+    counted: Floats = np.bincount(at - first, weights=-sold["change"].to_numpy(), minlength=periods).astype(np.float64)
+    return first, counted
 
 
 def _one(

@@ -226,15 +226,16 @@ def decide_all_here(app: App, questions: Sequence[OrderQuestion]) -> list[Outcom
 def chain_here(app: App, question: ChainQuestion, late: str = "") -> Chain:
     """Answer a chained question in this process."""
     asked = question.orders
-    lines = _lines(_store(app, question.horizon), asked, question.horizon, late)
+    days = max(question.horizon, DEFAULT_DAYS)  # so that a short look ahead decides the same orders
+    lines = _lines(_store(app, days), asked, days, late)
     shown = lines.shown(question.horizon)
     decision = _of_lines(app, asked, lines, late)
-    days = tuple(lines.as_of + dt.timedelta(days=day) for day in range(question.horizon))
+    dates = tuple(lines.as_of + dt.timedelta(days=day) for day in range(question.horizon))
     bands = shown.forecast.quantiles(LEVELS)  # [N, H, 3] units
     mean = lines.forecast.mean()[:, : question.horizon]
     demand = tuple(
         LineDemand(
-            row["product"], row["warehouse"], days, tuple(mean[place].tolist()),
+            row["product"], row["warehouse"], dates, tuple(mean[place].tolist()),
             {level: tuple(bands[place, :, at].tolist()) for at, level in enumerate(LEVELS)},
         )
         for place, row in enumerate(lines.items.iter_rows(named=True))

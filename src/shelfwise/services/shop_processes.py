@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Concatenate, Final, ParamSpec, TypeVar, cast
 
 from shelfwise.app import App
 from shelfwise.domain.calendar import ShopCalendar
@@ -24,17 +25,25 @@ _training = threading.Lock()
 __all__ = ["Late", "ask", "ask_alone"]
 
 
+@dataclass(frozen=True)
+class _Call:
+    """What a worker is to do, and the shop it is to do it in."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    function: Callable[..., object]
+    arguments: tuple[object, ...]
+    named: Mapping[str, object]
+
+
 class Late(Exception):
     """No answer came in time; the reason is its text. Never leaves the services."""
 
 
 def ask(
-    app: App,
-    workers: Workers | None,
-    function: Callable[Concatenate[App, Given], Answer],
-    *arguments: Given.args,
-    **_named: Given.kwargs,
-) -> Answer:
+    app: App, workers: Workers | None, function: Callable[Concatenate[App, Given], Answer], *arguments: Given.args,
+    **named: Given.kwargs,
+) -> Answer:  # fmt: skip
     """Return what ``function(app, *arguments)`` returns, asked in a worker under the time limit of the settings.
 
     Parameters
@@ -50,10 +59,11 @@ def ask(
         It took longer, or the process died.
     """
     if workers is None:
-        return function(app, *arguments)
+        return function(app, *arguments, **named)
     limit = app.settings.inference_timeout_seconds
     try:
-        return workers.call(_in_shop, app.settings, dict(app.origins), function, arguments, timeout_seconds=limit)
+        call = _Call(app.settings, dict(app.origins), function, arguments, named)
+        return cast("Answer", workers.call(_in_shop, call, timeout_seconds=limit))
     except (OutOfTime, WorkerLost) as error:
         _log.warning("%s: %s", function.__name__, error)
         raise Late(str(error)) from error
@@ -61,7 +71,7 @@ def ask(
 
 def ask_alone(
     app: App, limit_seconds: float, function: Callable[Concatenate[App, Given], Answer], *arguments: Given.args,
-    **_named: Given.kwargs,
+    **named: Given.kwargs,
 ) -> Answer:  # fmt: skip
     """Return what ``function(app, *arguments)`` returns, asked in a process of its own; one at a time.
 
@@ -78,9 +88,8 @@ def ask_alone(
         raise ConflictError("another training has not ended yet; ask again when it has")
     try:
         with Workers(1) as own:
-            return own.call(
-                _in_shop, app.settings, dict(app.origins), function, arguments, timeout_seconds=limit_seconds
-            )
+            call = _Call(app.settings, dict(app.origins), function, arguments, named)
+            return cast("Answer", own.call(_in_shop, call, timeout_seconds=limit_seconds))
     except (OutOfTime, WorkerLost) as error:
         _log.warning("%s: %s", function.__name__, error)
         raise Late(str(error)) from error
@@ -88,10 +97,9 @@ def ask_alone(
         _training.release()
 
 
-def _in_shop(
-    settings: Settings, origins: Mapping[str, str], function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> Any:
+def _in_shop(call: _Call) -> object:
     """Run in a worker: the shop is opened at the first question and stays open."""
+    settings = call.settings
     address = settings.address()
     key = str(address)
     known = _opened.get(key)
@@ -99,5 +107,5 @@ def _in_shop(
         if known is not None:
             known.close()
         calendar = ShopCalendar(settings.timezone, settings.closed_weekdays)
-        known = _opened[key] = App(settings, origins, calendar, Database.open(address, create=False))
-    return function(known, *arguments)
+        known = _opened[key] = App(settings, call.origins, calendar, Database.open(address, create=False))
+    return call.function(known, *call.arguments, **call.named)

@@ -201,7 +201,7 @@ def deploy(
     insert_one(connection, t, {"scope": scope, "alias": alias, "version_id": wanted.id, "since": made_at})
     if alias == CHAMPION:  # nobody is challenged by himself
         connection.execute(delete(t).where(t.c.alias == CHALLENGER, t.c.version_id == wanted.id))
-    values = {
+    values: dict[str, Any] = {
         "scope": scope, "alias": alias, "action": action, "version_id": wanted.id,
         "previous_id": None if before is None else before.id, "reason": reason, "made_by": made_by, "made_at": made_at,
     }  # fmt: skip
