@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shelfwise import __version__, logs
 from shelfwise.api import problems
+from shelfwise.api.bodies import LARGEST_BULK_BODY
 from shelfwise.api.forecast_cache import ForecastCache
 from shelfwise.api.observed import PROBLEM, Observed
 from shelfwise.api.rate_limits import RateLimits
@@ -41,7 +42,7 @@ MISDIRECTED: Final = (
 )  # fmt: skip
 TOO_LARGE: Final = (
     413, "content-too-large", "Content Too Large",
-    f"the body is larger than {LARGEST_BODY >> 20} MiB; send it in parts",
+    f"the body is larger than {LARGEST_BODY >> 20} MiB ({LARGEST_BULK_BODY >> 20} MiB of movements); send it in parts",
 )  # fmt: skip
 _RANDOM: Final = random.Random(int.from_bytes(os.urandom(16)))  # noqa: S311
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

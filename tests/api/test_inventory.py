@@ -203,7 +203,7 @@ def test_a_table_may_be_larger_than_any_other_body_and_has_an_end(served: TestCl
     too_large = b" " * (bodies.LARGEST_BULK_BODY + 1)
     answer = served.post("/api/v1/movements", content=too_large, headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:shelfwise:problem:content-too-large")
-    assert "larger than 64 MiB" in answer.json()["detail"]
+    assert "64 MiB of movements" in answer.json()["detail"]
     assert served.post("/inventory", content=larger, headers={"Content-Type": "application/json"}).status_code == 413
 
 

@@ -27,9 +27,6 @@ async def unpacked_body(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise HTTPException(415, f"Content-Encoding {encoding[:40]!r} is not known here; send gzip, or none")
-    size = request.headers.get("content-length", "")
-    if size.isdecimal() and int(size) > LARGEST_BULK_BODY:  # one without a length is stopped while it comes
-        raise HTTPException(413, f"the body is larger than {LARGEST_BULK_BODY >> 20} MiB; send it in parts, or gzip it")
     body = await request.body()
     return body if encoding == "identity" else await run_in_threadpool(unpacked, body)
 
