@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shelfwise import __version__, logs
-from shelfwise.api import problems
+from shelfwise.api import problems, tracing
 from shelfwise.api.bodies import LARGEST_BULK_BODY
 from shelfwise.api.forecast_cache import ForecastCache
 from shelfwise.api.observed import PROBLEM, Observed
@@ -56,8 +57,14 @@ _SAFE: Final = (
 )
 
 
-def api() -> FastAPI:
-    """Return the API without a shop behind it, as the published description needs it."""
+def api(telemetry: TelemetryConfig = tracing.OFF) -> FastAPI:
+    """Return the API without a shop behind it, as the published description needs it.
+
+    Parameters
+    ----------
+    telemetry
+        Which spans are made; none by default.
+    """
     made = FastAPI(
         title="Shelfwise",
         version=__version__,
@@ -66,6 +73,7 @@ def api() -> FastAPI:
         redoc_url=None,
         max_body_size=LARGEST_BODY,
         responses=problems.documented(401, 403, 429, 500),
+        telemetry=telemetry,
     )
     problems.install(made)
     for router in (*ROUTERS, pages.router):
@@ -93,6 +101,8 @@ def asgi(
     metrics = Metrics()
     audit = AuditLog(shop)
     access = Access(shop, audit, reachable=not on_loopback)
+    endpoint = shop.settings.tracing_endpoint
+    spans, end_spans = (None, None) if endpoint is None else tracing.provider(endpoint)
 
     @asynccontextmanager
     async def running(made: FastAPI) -> AsyncIterator[None]:
@@ -101,8 +111,10 @@ def asgi(
             serving.followed = forecasts.expire
             yield
         audit.close()
+        if end_spans is not None:
+            end_spans()
 
-    made = api()
+    made = api(tracing.OFF if spans is None else tracing.telemetry(spans))
     made.router.lifespan_context = running
     limits = RateLimits(shop.settings)
     forecasts = ForecastCache(made, shop, metrics)

@@ -166,6 +166,12 @@ class Settings(BaseSettings):
         "WARNING",
         description="Least severity that is written to the log on stderr; where it is not set, `serve` takes INFO.",
     )
+    tracing_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="Where spans of requests are sent to, OTLP over HTTP, like http://localhost:4318/v1/traces; it "
+        "needs the extra `tracing`. Empty: nowhere.",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto",
         description="Form of the log: lines for people (console), JSON lines, or by whether stderr is a terminal.",
@@ -185,7 +191,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "database_password", "database_password_file", "jwt_secret", "jwt_secret_file", "models_folder", "redis_url",
-        mode="before",
+        "tracing_endpoint", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
