@@ -6,7 +6,7 @@ Products and warehouses stay the store's own numbers: codes of a million lines w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, time
 from typing import Final
 
 import polars as pl
@@ -42,7 +42,10 @@ def sale_lines(connection: Connection, *, since: date) -> pl.DataFrame:
         m.c.occurred_at,
         case((m.c.kind == "return", -m.c.quantity), else_=m.c.quantity),
         m.c.unit_price,
-    ).where(m.c.kind.in_(["sale", "return"]), m.c.day >= since)
+    )
+    # By the moment, which has no index: SQLite would look each line up by the index of days, where most lines are asked
+    # for, and that takes three times as long as reading them in their order.
+    query = query.where(m.c.kind.in_(["sale", "return"]), m.c.occurred_at >= datetime.combine(since, time()))
     return fetch(connection, query, _LINES)
 
 
