@@ -130,7 +130,7 @@ def url(shop: App) -> Iterator[str]:
         end = time.monotonic() + 60
         while not server.started and time.monotonic() < end:
             time.sleep(0.02)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://localhost:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()

@@ -84,7 +84,7 @@ def test_a_dead_redis_is_told_once_and_stops_nothing(channel: str, caplog: pytes
     assert [r.levelno for r in caplog.records if "Redis" in r.message] == [logging.WARNING]
 
 
-@pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:6379"])
+@pytest.mark.parametrize("url", ["nonsense", "http://localhost:6379"])
 def test_an_address_of_no_redis_is_refused(url: str, channel: str) -> None:
     with pytest.raises(ParameterError, match="redis_url is no address of a Redis"):
         RedisBell(url, channel, Wake())
