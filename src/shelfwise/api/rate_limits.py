@@ -98,6 +98,7 @@ class RateLimits:
         self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = None if settings.redis_url is None else _in_redis(settings.redis_url.get_secret_value())
         self._pause_until = 0.0
+        self._alone = False
         self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
 
     async def of(self, who: Principal) -> Allowance | None:
@@ -142,13 +143,18 @@ class RateLimits:
             try:
                 allowed = bool(cost) and await self._shared.hit(limit, key, cost=cost)
                 found = await self._shared.get_window_stats(limit, key)
+                if self._alone:
+                    self._alone = False
+                    _log.warning("Redis answers again; requests are counted there")
                 return _allowance(limit, allowed, found.remaining, found.reset_time)
             except Exception as error:
                 self._pause_until = time.monotonic() + REDIS_PAUSE_SECONDS
-                _log.warning(
-                    "Redis does not answer (%s); requests are counted in this process for %g s",
-                    type(error).__name__, REDIS_PAUSE_SECONDS,
-                )  # fmt: skip
+                if not self._alone:
+                    self._alone = True
+                    _log.warning(
+                        "Redis does not answer (%s); each process counts requests for itself until it does",
+                        type(error).__name__,
+                    )  # fmt: skip
         allowed = bool(cost) and self._memory.hit(limit, key, cost=cost)
         stats = self._memory.get_window_stats(limit, key)
         return _allowance(limit, allowed, stats.remaining, stats.reset_time)

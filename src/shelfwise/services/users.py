@@ -303,7 +303,7 @@ def _scopes(owner: User, wanted: Iterable[str] | None) -> str:
     given = set(allowed) if wanted is None else set(wanted)
     if not given or given - allowed:
         raise ParameterError(
-            f"scopes of {owner.name}, a {owner.role}, are some of {', '.join(sorted(allowed))}, "
+            f"scopes of {owner.name}, in the role {owner.role}, are some of {', '.join(sorted(allowed))}, "
             f"got {', '.join(sorted(given)) or 'none'}"
         )
     return " ".join(sorted(given))
