@@ -10,14 +10,14 @@ from shelfwise.app import App
 from shelfwise.services.serving import Serving
 
 
-def _serving(request: Request) -> Serving:
+async def _serving(request: Request) -> Serving:  # async, though it waits for nothing: others get a thread each time
     return cast("Serving", request.app.state.serving)
 
 
 ServingNow = Annotated[Serving, Depends(_serving)]
 
 
-def _shop(serving: ServingNow) -> App:
+async def _shop(serving: ServingNow) -> App:
     return serving.shop
 
 
