@@ -184,14 +184,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.data or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"shop-{given.products}-{given.days}-{given.seed}.db"
+        path = folder / f"shop-{given.products}-{given.days}-{given.seed}-{given.model}.db"
         there = path.exists()
         with open_app(path, folder=folder, model=given.model) as app:
             if not there:
                 make_shop(app, given.products, given.days, given.seed)
             with app.database.read() as connection:
                 made = live_forecasts.publication(connection)
-            if made is None or made.first_day != app.today() or made.model != given.model:
+            if made is None or made.first_day != app.today():
                 began, spent = time.perf_counter(), time.process_time()
                 live.publish(app)
                 took, used = time.perf_counter() - began, time.process_time() - spent

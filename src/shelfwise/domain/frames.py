@@ -128,7 +128,7 @@ class Frame:
             for name, column in self.columns.items():
                 self._check_cells(checked, name, column)
         # Equal keys have equal hashes, which are four times faster to tell apart; what they leave open is looked at.
-        if self.key and checked.select(self.key).hash_rows().n_unique() < checked.height:
+        if self.key and checked.height > 1 and checked.select(self.key).hash_rows().n_unique() < checked.height:
             repeated = checked.filter(checked.select(self.key).is_duplicated())
             if repeated.height:
                 values = ", ".join(f"{k} {repeated[k][0]!r}" for k in self.key)

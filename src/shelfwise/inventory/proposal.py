@@ -249,8 +249,9 @@ def propose(
     in_lead_time = demand_over(paths, lead_draws).mean(axis=1)  # [N]
     target = stock_target(asked, asked.mean(axis=1) - in_lead_time, terms.level, terms.kind)
 
-    known = items["on_hand"].is_not_null().to_numpy()
-    books = items["on_hand"].fill_null(0.0).to_numpy()
+    counted = items["on_hand"].to_numpy()  # [N] units, nan where never counted
+    known = ~np.isnan(counted)
+    books = np.where(known, counted, 0.0)
     stock = np.maximum(books, 0.0)
     risk = stockout_risk(stock, arriving, paths)
     window = np.minimum(
@@ -414,7 +415,8 @@ def _plain(column: str) -> pl.Expr:
 
 def _with_arithmetic(lines: pl.DataFrame) -> pl.DataFrame:
     texts = [str(Arithmetic.of(line)) for line in lines.iter_rows(named=True)]
-    return lines.with_columns(arithmetic=pl.Series(texts, dtype=pl.String()))
+    told = pl.Series("arithmetic", texts, dtype=pl.String())
+    return lines.with_columns(told) if "arithmetic" in lines.columns else lines.hstack([told])
 
 
 def top_up_to_minimum(

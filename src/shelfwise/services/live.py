@@ -137,8 +137,7 @@ class _Shop:
     draws_itself: bool = False
 
     def __post_init__(self) -> None:
-        pairs = self.panel.series.select("product", "warehouse").iter_rows()
-        self.place = {(product, warehouse): row for row, (product, warehouse) in enumerate(pairs)}
+        self.place = {pair: row for row, pair in enumerate(_pairs(self.panel.series))}
         for row, product in enumerate(self.stocked["product"].to_list()):
             self.rows_of.setdefault(product, []).append(row)
 
@@ -428,7 +427,7 @@ def _lay_out_supply(shop: _Shop, side: Supply, items: pl.DataFrame) -> None:
         side.open_orders, shop.first_day, lead_times=side.lead_times, assumed_lead_time_days=shop.rules.lead_time_days
     )
     shop.side = side
-    shop.items = items.with_columns(shop.stocked["name"])
+    shop.items = items
     shop.inbound = planning.due_units(coming, items, shop.first_day, shop.horizon)
     shop.lead_time = risks.lead_time_of(items, shop.rules)
     pairs = items.select("product", "warehouse", "on_hand").drop_nulls("on_hand").iter_rows()
@@ -470,6 +469,11 @@ def _with_components(shop: _Shop, product: str) -> list[str]:
     return recipes.filter(pl.col("bundle") == product)["component"].to_list() or [product]
 
 
+def _pairs(series: pl.DataFrame) -> list[Series]:
+    """Return product and warehouse of each row."""
+    return list(zip(series["product"].to_list(), series["warehouse"].to_list(), strict=True))
+
+
 def _rows_touched(shop: _Shop, products: Sequence[str]) -> Integers:
     names = {name for product in products for name in _with_components(shop, product)}
     return np.array(sorted(row for name in names for row in shop.rows_of.get(name, [])), dtype=np.int64)
@@ -487,20 +491,19 @@ def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
     settings = app.settings
     stocked = rows_at(shop.stocked, rows)
     forecast = _forecast(app, shop, stocked)
-    pairs = list(stocked.select("product", "warehouse").iter_rows())
+    pairs = _pairs(stocked)
     sold = np.array([shop.sold.get(pair, 0.0) for pair in pairs])
     sold_parts, gone = None, sold
     if forecast.parts is not None and forecast.shares is not None:
-        named = forecast.parts.series.select("product", "warehouse").iter_rows()
-        sold_parts = np.array([shop.sold.get((product, warehouse), 0.0) for product, warehouse in named])
+        sold_parts = np.array([shop.sold.get(pair, 0.0) for pair in _pairs(forecast.parts.series)])
         gone = sold + forecast.shares @ sold_parts
     day = Day.of(forecast, sold, sold_parts)
-    on_hand = [shop.on_hand.get(pair) for pair in pairs]
-    items = rows_at(shop.items, rows).with_columns(on_hand=pl.Series(on_hand, dtype=pl.Float64))
+    on_hand = pl.Series("on_hand", [shop.on_hand.get(pair) for pair in pairs], dtype=pl.Float64)
+    items = rows_at(shop.items, rows).clone()
+    items.replace_column(items.get_column_index("on_hand"), on_hand)
     inbound = shop.inbound[rows]
-    lines = planning.lines_of(
-        items.drop("name"), day.left, day.mean, inbound, shop.days, shop.rules, settings.seed
-    )  # fmt: skip
+    lines = planning.lines_of(items, day.left, day.mean, inbound, shop.days, shop.rules, settings.seed)
+    items = items.hstack([stocked["name"]])
     window = min(settings.horizon, shop.horizon)
     shelf = np.maximum(items["on_hand"].fill_null(0.0).to_numpy(), 0.0)
     risk = stockout_risk(shelf, inbound, day.left)
@@ -527,7 +530,7 @@ def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
 
 def _forecast(app: App, shop: _Shop, stocked: pl.DataFrame) -> Forecast:
     """Return the forecast of stocked series from the first day on, with overrides, before today's sales count in."""
-    pairs = list(stocked.select("product", "warehouse").iter_rows())
+    pairs = _pairs(stocked)
     wanted = {shop.place[pair] for pair in pairs if pair in shop.place}
     recipes = shop.side.bundles
     if not recipes.is_empty():
@@ -548,8 +551,7 @@ def _forecast(app: App, shop: _Shop, stocked: pl.DataFrame) -> Forecast:
 
 def _sold_by_themselves(app: App, shop: _Shop, rows: Integers) -> Forecast:
     panel = shop.panel.select(rows)
-    pairs = panel.series.select("product", "warehouse").iter_rows()
-    sold = np.array([shop.sold.get((product, warehouse), 0.0) for product, warehouse in pairs])
+    sold = np.array([shop.sold.get(pair, 0.0) for pair in _pairs(panel.series)])
     return raised_by_today(shop.predictor, panel, _of_complete_days(app, shop, rows, panel), sold)
 
 

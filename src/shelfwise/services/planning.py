@@ -326,7 +326,7 @@ def lines_of(
     lines = propose(items, paths, inbound, days, seed=seed, rules=rules)
     rate = np.quantile(paths[:, :, :RATE_DAYS].sum(axis=2), [0.1, 0.9], axis=1) / RATE_DAYS  # [2, n] units per day
     told = {"mean_per_day": mean[:, :RATE_DAYS].mean(axis=1), "low_per_day": rate[0], "high_per_day": rate[1]}
-    return lines.with_columns(pl.Series(name, values) for name, values in told.items())
+    return lines.hstack([pl.Series(name, values) for name, values in told.items()])
 
 
 def due_units(coming: Incoming, items: pl.DataFrame, as_of: dt.date, horizon: int) -> Floats:
