@@ -138,8 +138,7 @@ def rollback(scope: ScopeOption = "shop", reason: ReasonOption = "", database: D
 def _say(made: Deployment, found: Described, flag: str) -> None:
     say(f"{found.version.label} is {made.alias} of {made.scope}")
     if made.alias == "champion" and made.previous_id is not None and made.action == "deploy":
-        scope = "" if made.scope == "shop" else f" --scope {made.scope}"
-        say(f"back: shelfwise models rollback{scope}{flag}")
+        say(f"back: shelfwise models rollback --scope {made.scope}{flag}")
 
 
 def _told(found: Described) -> dict[str, Any]:
