@@ -24,7 +24,7 @@ def test_without_the_setting_nothing_is_traced_whatever_the_environment_says(
 ) -> None:
     before = "opentelemetry.sdk" in sys.modules
     monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:9")
     with (
         open_app(tmp_path / "shop.db", folder=tmp_path) as shop,
         TestClient(server.asgi(shop), base_url="http://localhost") as client,
@@ -45,7 +45,7 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(
         server.asgi(shop)
 
 
-@pytest.mark.parametrize("value", ["localhost:4318", "ftp://localhost/v1", "http://local host"])
+@pytest.mark.parametrize("value", ["localhost:4318", "ftp://localhost/v1", "http:/localhost"])
 def test_an_endpoint_is_an_address_of_the_web(value: str, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="tracing_endpoint"):
         load_settings({"tracing_endpoint": value}, folder=tmp_path)
