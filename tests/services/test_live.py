@@ -280,3 +280,46 @@ def test_a_product_with_few_observations_says_how_many_are_missing(quick: App, f
     found = product_models.stored(quick, "NEW")
     assert (found.summary, found.missing) == (None, 4)
     assert (found.confidence_level, found.data_quality, found.reliability) == ("unknown",) * 3
+
+
+def test_the_model_is_asked_ahead_once_for_each_series_and_then_no_more(
+    quick: App, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world(fill)
+    LiveShop(quick).publish()
+    before = stored(quick)
+    other = LiveShop(quick)
+    assert not other.look_ahead()  # nothing is in memory yet
+    assert other.warm()
+    assert other.look_ahead(2)
+    assert not other.look_ahead(2)
+    assert other._shop is not None
+    monkeypatch.setattr(type(other._shop.predictor), "predict", lambda *_, **__: pytest.fail("asked again"))
+    assert {row.product: row.payload for row in other.react(["TEA", "CUP", "POT"])} == {
+        name.removesuffix("@main"): payload for name, payload in before.items()
+    }
+
+
+def test_what_was_felt_is_not_worked_out_again(quick: App, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    world(fill)
+    shop = LiveShop(quick)
+    shop.publish()
+    sell(quick, "TEA", 2.0)
+    (row,) = shop.react(["TEA"])
+    monkeypatch.setattr(live, "_worked_out", lambda *_: pytest.fail("worked out again"))
+    assert shop.react(["TEA"]) == [row]  # as the job does that follows the event
+
+
+def test_a_receipt_is_felt_by_stock_and_order(quick: App, fill: Fill) -> None:
+    world(fill)
+    shop = LiveShop(quick)
+    shop.publish()
+    before = told(shop.react(["POT"])[0])
+    with quick.database.write() as connection:
+        line = {**sales("POT", TODAY, [24.0])[0], "kind": "receipt", "line_id": "goods"}
+        booked_sales.append_movements(connection, pl.DataFrame([line]))
+        outbox.append(connection, quick.now(), MovementsRecorded("test", 1))
+    after = told(shop.react(["POT"])[0])
+    assert after["order"]["on_hand"] == before["order"]["on_hand"] + 24
+    assert (after["order"]["quantity"], after["sold_today"]) == (0.0, 0.0)
+    assert after["risk"]["chance"] < before["risk"]["chance"]

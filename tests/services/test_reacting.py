@@ -98,3 +98,26 @@ def test_each_is_followed_though_many_threads_feel_at_once(shop: Shop, reacting:
     for thread in threads:
         thread.join()
     assert {product for call in shop.calls for product in call} == {f"{k}-{n}" for k in range(8) for n in range(100)}
+
+
+def test_what_later_reactions_need_is_prepared_piece_by_piece_while_nothing_waits() -> None:
+    pieces: list[str] = []
+    done = threading.Event()
+
+    def prepare() -> bool:
+        pieces.append("piece")
+        if len(pieces) == 3:
+            done.set()
+        return len(pieces) < 3
+
+    reacting = Reacting(lambda _: True, prepare)
+    assert done.wait(10)
+    assert reacting.felt(["A"]).result(10)
+    reacting.close()
+    assert len(pieces) in (3, 4)  # looked at once more after the reaction, unless the end came first
+
+
+def test_a_preparation_that_fails_keeps_no_reaction_from_happening() -> None:
+    reacting = Reacting(lambda _: True, lambda: bool(1 // 0))
+    assert reacting.felt(["A"]).result(10)
+    reacting.close()

@@ -104,7 +104,8 @@ class _Shop:
 
     ``stocked`` are the n series that have a row: without bundles, and with what sells in bundles alone. ``items``,
     ``inbound`` and ``lead_time`` are in their order; ``panel`` has the series as they sell. ``draws_itself``: the model
-    was asked and gave paths, so that nothing can be kept of it.
+    was asked and gave paths, so that nothing can be kept of it. ``felt``: products about which nothing was booked since
+    their rows were worked out.
     """
 
     today: dt.date
@@ -135,6 +136,7 @@ class _Shop:
     means: Floats | None = None
     complete: _Complete | None = None
     draws_itself: bool = False
+    felt: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.place = {pair: row for row, pair in enumerate(_pairs(self.panel.series))}
@@ -204,25 +206,23 @@ class LiveShop:
             shop, app = self._shop, self._app
             assert shop is not None  # noqa: S101 - one of the two has read it
             shop = self._caught_up(shop, products)
-            rows = _rows_touched(shop, products)
-            if not len(rows):
+            names = {name for product in products for name in _with_components(shop, product)} & shop.rows_of.keys()
+            due = sorted(names - shop.felt)
+            changed: list[LiveRow] = []
+            if due:
+                made = list(_worked_out_in_parts(app, shop, _rows_of(shop, due)))
+                with app.database.write() as connection:
+                    changed = live_forecasts.save(connection, made)
+                    if changed:
+                        refreshed = ForecastRefreshed(tuple(dict.fromkeys(row.product for row in changed)))
+                        outbox.append(connection, app.now(), refreshed)
+                shop.felt.update(due)
+                if len(changed) == len(made) and len(due) == len(names):
+                    return changed
+            if not names:
                 return []
-            made = list(_worked_out_in_parts(app, shop, rows))
-            with app.database.write() as connection:
-                changed = live_forecasts.save(connection, made)
-                names = tuple(dict.fromkeys(row.product for row in changed))
-                if names:
-                    outbox.append(connection, app.now(), ForecastRefreshed(names))
-            by_series = {(row.product, row.warehouse): row for row in changed}
-            if len(by_series) == len(made):
-                return changed
             with app.database.read() as connection:
-                return [
-                    by_series.get((row.product, row.warehouse))
-                    or live_forecasts.of_series(connection, row.product, row.warehouse)
-                    or row
-                    for row in made
-                ]
+                return [row for name in sorted(names) for row in live_forecasts.of_product(connection, name)]
 
     def publish(self, progress: Progress | None = None) -> Publication:
         """Work everything out anew and keep it; fits the model where the store has none of the same data.
@@ -287,6 +287,7 @@ class LiveShop:
             anew = self._must_read_anew(shop, news.names, booked)
             if not anew:
                 for booking in booked:
+                    shop.felt.difference_update(_with_components(shop, booking.product))
                     self._follow(connection, shop, booking)
                 levels = {name for product in products for name in _with_components(shop, product)}
                 _take_stock(connection, shop, sorted(levels))
@@ -438,6 +439,7 @@ def _supply_again(app: App, shop: _Shop) -> None:
     """Read stock, suppliers and what is on its way again; service levels by class depend on the past alone."""
     side = supply.load(app)
     items = supply.planning_items(shop.stocked, side, shop.first_day, shop.rules)
+    shop.felt.clear()
     kept_columns = [name for name in ("service_level", "service_class") if name in shop.items.columns]
     _lay_out_supply(shop, side, items.with_columns(shop.items[name] for name in kept_columns))
 
@@ -474,9 +476,8 @@ def _pairs(series: pl.DataFrame) -> list[Series]:
     return list(zip(series["product"].to_list(), series["warehouse"].to_list(), strict=True))
 
 
-def _rows_touched(shop: _Shop, products: Sequence[str]) -> Integers:
-    names = {name for product in products for name in _with_components(shop, product)}
-    return np.array(sorted(row for name in names for row in shop.rows_of.get(name, [])), dtype=np.int64)
+def _rows_of(shop: _Shop, products: Sequence[str]) -> Integers:
+    return np.array(sorted(row for name in products for row in shop.rows_of.get(name, [])), dtype=np.int64)
 
 
 def _worked_out_in_parts(app: App, shop: _Shop, rows: Integers) -> Iterator[LiveRow]:

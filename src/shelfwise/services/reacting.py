@@ -27,10 +27,14 @@ class Reacting:
     react
         Called with the codes of products that changed, each once, and with none at the start; returns whether forecast,
         risk and orders follow them now.
+    prepare
+        Called while nothing waits, for a short piece of work that later reactions need; returns whether there is more.
     """
 
-    def __init__(self, react: Callable[[Sequence[str]], bool]) -> None:
+    def __init__(self, react: Callable[[Sequence[str]], bool], prepare: Callable[[], bool] | None = None) -> None:
         self._react = react
+        self._prepare = prepare
+        self._more = prepare is not None
         self._waiting: dict[str, None] = {}
         self._next: Future[bool] = Future()
         self._changed = threading.Condition()
@@ -42,7 +46,7 @@ class Reacting:
     def to_movements(cls, app: App) -> Reacting:
         """Keep the live forecast of a shop, its orders and its risk beside the movements; never trains."""
         live = live_shop(app)
-        return cls(lambda products: live.warm() and live.react(products) is not None)
+        return cls(lambda products: live.warm() and live.react(products) is not None, live.look_ahead)
 
     def felt(self, products: Iterable[str]) -> Future[bool]:
         """Say that products changed; the future is done once that was reacted to, and says if they are followed."""
@@ -63,13 +67,25 @@ class Reacting:
         self._reacted((), Future())  # what it needs in memory is read before the first sale comes
         while True:
             with self._changed:
-                while not self._waiting and not self._ending:
+                while not (self._waiting or self._ending or self._more):
                     self._changed.wait()
                 if self._ending:
                     return
                 products, done = list(self._waiting), self._next
-                self._waiting, self._next = {}, Future()
-            self._reacted(products, done)
+                if products:
+                    self._waiting, self._next = {}, Future()
+            if products:
+                self._reacted(products, done)
+                self._more = self._prepare is not None
+            else:
+                self._more = self._prepared()
+
+    def _prepared(self) -> bool:
+        try:
+            return self._prepare is not None and self._prepare()
+        except Exception:
+            _log.exception("what later reactions need could not be prepared; they will work it out themselves")
+            return False
 
     def _reacted(self, products: Sequence[str], done: Future[bool]) -> None:
         try:
