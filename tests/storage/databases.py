@@ -88,10 +88,18 @@ def _as_made(address: Address) -> bool:
         return names == {*metadata.tables, migrations.TABLE} and migrations.revision(connection) == migrations.HEAD
 
 
+def empty_all(connection: Connection) -> None:
+    """Delete all rows, of tables before those they refer to, and of a table that refers to itself as well."""
+    for table in reversed(metadata.sorted_tables):
+        own = [key.parent for key in table.foreign_keys if key.column.table is table]
+        if own:  # MariaDB and MySQL look at each row as it goes
+            connection.execute(table.update().values({column: None for column in own}))
+        connection.execute(table.delete())
+
+
 def _empty(kind: str, connection: Connection) -> None:
     """Delete all rows and let keys begin with 1 again; on small tables far quicker than TRUNCATE."""
-    for table in reversed(metadata.sorted_tables):
-        connection.execute(table.delete())
+    empty_all(connection)
     if kind == "postgresql":
         keyed = [table.name for table in metadata.sorted_tables if "id" in table.c]
         again = (f"setval(pg_get_serial_sequence('{name}', 'id'), 1, false)" for name in keyed)
