@@ -4,6 +4,7 @@ explained, and every alert leads to a heading that says what to do.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -18,6 +19,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from shelfwise.app import open_app
+from shelfwise.cli.main import run
 from shelfwise.server import asgi
 from shelfwise.services.metrics import METRICS, PROCESS_METRICS, Metric, Metrics
 from tests.docs.pages import commands, prose_of, read_arguments, text_of
@@ -170,10 +172,12 @@ def test_trouble_is_told_by_symptom_command_cause_and_way_out() -> None:
         assert "```" in sections[title] or "    shelfwise" in sections[title] or "`shelfwise " in sections[title]
 
 
-def test_every_command_of_the_page_on_trouble_tells_of_itself() -> None:
-    seen = {tuple(word for word in arguments[:2] if re.fullmatch("[a-z-]+", word) and not word.startswith("-"))
-            for arguments in commands(TROUBLESHOOTING, "shelfwise")}  # fmt: skip
-    assert ("doctor",) in seen
-    assert ("config", "check") in seen
-    for arguments in commands(TROUBLESHOOTING, "shelfwise"):
+def test_every_command_of_the_page_on_trouble_tells_of_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    named = commands(TROUBLESHOOTING, "shelfwise")
+    paths = {tuple(itertools.takewhile(lambda word: re.fullmatch("[a-z]+", word), arguments)) for arguments in named}
+    assert paths >= {("doctor",), ("config", "check"), ("serve",), ("jobs", "list"), ("db", "migrate")}
+    for path in sorted(paths):
+        assert run([*path, "--help"]) == 0, path
+        assert f"Usage: shelfwise {' '.join(path)}" in capsys.readouterr().out
+    for arguments in named:
         read_arguments(arguments)
