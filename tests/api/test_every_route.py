@@ -55,6 +55,16 @@ def undo_import(client: TestClient) -> None:
     client.post("/api/v1/imports/1/undo")
 
 
+def train_models(client: TestClient) -> None:
+    for then in ("champion", "challenger"):
+        client.post("/api/v1/models/train", json={"model": "theta", "then": then})
+
+
+def deploy_model(client: TestClient) -> None:
+    train_models(client)
+    client.post("/api/v1/models/deploy", json={"model": "theta@2"})
+
+
 PREPARED: dict[tuple[str, str], Prepare] = {
     ("get", "/api/v1/scenarios/compare"): put_scenarios,
     ("get", "/api/v1/scenarios/{name}"): put_scenarios,
@@ -65,6 +75,9 @@ PREPARED: dict[tuple[str, str], Prepare] = {
     ("post", "/api/v1/overrides/{number}/revert"): put_override,
     ("post", "/api/v1/purchase-orders/{number}/receive"): send_order,
     ("post", "/api/v1/imports/{number}/redo"): undo_import,
+    ("get", "/api/v1/models/{model}"): train_models,
+    ("post", "/api/v1/models/deploy"): train_models,
+    ("post", "/api/v1/models/rollback"): deploy_model,
 }
 """What has to be there before an example can be sent."""
 
@@ -79,6 +92,9 @@ MINE = (
     "backtests",
     "overrides",
     "insights",
+    "predictions",
+    "forecast",
+    "models",
 )
 
 

@@ -109,6 +109,8 @@ class DemandItem(BatchItem):
 class DemandBatch(Body):
     """Many questions about demand."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"questions": [_EXAMPLE]}]})
+
     questions: Questions[DemandRequest]
 
 

@@ -34,7 +34,7 @@ ModelId = Annotated[
     Path(
         pattern=r"^([a-z][a-z0-9_]{0,63}@)?[1-9][0-9]{0,8}$",
         description="Its id, or its name and number.",
-        examples=["coherent@3"],
+        examples=["theta@2"],
     ),
 ]
 Wait = Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the training to end.")]
@@ -131,6 +131,11 @@ class TrainedResponse(BaseModel):
 class DeployRequest(Body):
     """Which version is to answer."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"model": "theta@2", "alias": "champion", "reason": "less off in November"}]},
+    )
+
     model: Annotated[int, Field(ge=1, le=999_999_999)] | Name = Field(
         union_mode="left_to_right", description="Its id, or its name and number.", examples=["coherent@3"]
     )
@@ -140,6 +145,10 @@ class DeployRequest(Body):
 
 class RollbackRequest(Body):
     """Of which scope the champion before is to answer again."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"scope": "shop", "reason": "worse since Monday"}]}
+    )
 
     scope: Scope = "shop"
     reason: Text = ""

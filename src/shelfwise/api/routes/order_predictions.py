@@ -219,6 +219,8 @@ class OptimizeItem(BatchItem):
 class OptimizeBatch(Body):
     """Many questions about orders, each with limits of its own."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"questions": [_EXAMPLE]}]})
+
     questions: Questions[OptimizeRequest]
 
 
@@ -230,6 +232,10 @@ class OptimizeAnswers(BaseModel):
 
 class ChainRequest(Body):
     """Of which lines demand, risk and orders are asked for."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"products": [{"product_id": "CF-1033"}], "horizon": 14}]}
+    )
 
     products: list[ProductPlace] = Field(min_length=1, max_length=1000)
     horizon: int = Field(28, ge=1, le=365, description="Days that demand and risk are told for.")

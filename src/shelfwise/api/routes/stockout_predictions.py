@@ -129,6 +129,8 @@ class StockoutItem(BatchItem):
 class StockoutBatch(Body):
     """Many questions about stockouts."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"questions": [_EXAMPLE]}]})
+
     questions: Questions[StockoutRequest]
 
 
