@@ -189,13 +189,16 @@ class Gate:
         if who is not None:
             state["caller"] = who.name
             logs.note(user=who.name)
-        with actor.acting_as(who, address, state["request_id"]):
+        token = actor.begin(actor.Acting(who, address, state["request_id"]))
+        try:
             await self.app(scope, receive, way_out)
+        finally:
+            actor.end(token)
 
     async def _admit(self, scope: Connection, need: Need, address: str, way_out: _WayOut) -> Principal | None:
         """Return who asks, None where anyone may, or refuse the request."""
         headers = _named(scope["headers"])
-        bearer, cookie = _bearer(headers.get(b"authorization")), _cookie(headers.get(b"cookie", b""))
+        bearer, cookie = _bearer(headers.get(b"authorization")), _cookie(headers.get(b"cookie"))
         if scope["query_string"]:
             _refuse_secrets(scope["query_string"])
         if bearer is None and scope["method"] not in SAFE:
@@ -225,7 +228,7 @@ class Gate:
         if task is None:
             task = asyncio.create_task(asyncio.to_thread(self.access.prove, credential))
             self._proving[credential] = task
-            task.add_done_callback(lambda _: self._proving.pop(credential, None))
+            task.add_done_callback(lambda done: self._proved(credential, done))
         try:
             return await asyncio.shield(task)
         except NotSignedIn as error:
@@ -236,6 +239,11 @@ class Gate:
             raise Refused(
                 503, "storage-unavailable", "who asks cannot be looked up now; try again", [(b"retry-after", b"5")]
             ) from None
+
+    def _proved(self, credential: bytes, done: asyncio.Task[Principal]) -> None:
+        self._proving.pop(credential, None)
+        if not done.cancelled():
+            done.exception()  # seen, also where everyone who waited for it has gone
 
     async def _count(self, allowance: Allowance | None, way_out: _WayOut) -> None:
         if allowance is None:
@@ -307,8 +315,10 @@ def _bearer(authorization: bytes | None) -> bytes | None:
     return token.strip()
 
 
-def _cookie(value: bytes) -> bytes | None:
+def _cookie(value: bytes | None) -> bytes | None:
     """Return the session among the cookies."""
+    if value is None:
+        return None
     start = COOKIE.encode() + b"="
     found = [part.strip()[len(start) :] for part in value.split(b";") if part.strip().startswith(start)]
     if len(found) > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -96,14 +96,24 @@ class Acting:
 _ACTING: Final[ContextVar[Acting | None]] = ContextVar("shelfwise_acting", default=None)
 
 
+def begin(acting: Acting) -> Token[Acting | None]:
+    """Say for whom all is done from here, and in the threads that are waited for, until `end`."""
+    return _ACTING.set(acting)
+
+
+def end(token: Token[Acting | None]) -> None:
+    """Say that it is done."""
+    _ACTING.reset(token)
+
+
 @contextmanager
 def acting_as(who: Principal | None, address: str = "", request_id: str = "") -> Iterator[None]:
     """Say for whom all that is done in this block, and in the threads it waits for, is done."""
-    token = _ACTING.set(Acting(who, address, request_id))
+    token = begin(Acting(who, address, request_id))
     try:
         yield
     finally:
-        _ACTING.reset(token)
+        end(token)
 
 
 def current() -> Acting | None:
