@@ -381,6 +381,27 @@ def test_all_times_are_of_the_database_and_in_utc(database: Database) -> None:
     assert told.utcoffset() == timedelta(0)
 
 
+def test_listeners_hear_of_what_was_kept_and_of_nothing_else(database: Database) -> None:
+    heard: list[str] = []
+    end = database.listen(lambda: heard.append("kept"))
+
+    def fail_in_the_middle() -> None:
+        with database.write() as connection:
+            jobs.enqueue(connection, [Wanted("refresh", "mug")])
+            raise KeyError("mug")
+
+    with pytest.raises(KeyError, match="mug"):
+        fail_in_the_middle()
+    assert heard == []
+    queue(database, Wanted("refresh", "tea"))
+    assert heard == ["kept"]
+    assert len(claim(database)) == 1
+    assert heard == ["kept"], "a worker does not wake itself"
+    end()
+    queue(database, Wanted("refresh", "tea"))
+    assert heard == ["kept"]
+
+
 @pytest.mark.parametrize("wrong", [{"subject": "x" * 256}, {"most_attempts": 0}])
 def test_a_wish_that_cannot_be_kept_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ParameterError):

@@ -5,7 +5,8 @@ A dialect is one file that implements `Dialect`, and one line in `DIALECTS`.
 Three rules hold on each, and the storage modules are written against them:
 
 * **One writer at a time.** Whoever writes holds the turn from its first look to its commit, so keys grow, and rows
-  with a key above the highest one before are the fresh ones.
+  with a key above the highest one before are the fresh ones. The one exception are workers, which claim and lease
+  single rows of the table of jobs beside the turn (`Database.write_beside`) and never wait for a row that is locked.
 * **A reader sees one state** for as long as it is open and never waits for the writer.
 * **A write is kept whole or not at all**, also when its process is killed.
 """
