@@ -90,7 +90,7 @@ def _at(movement: Movement) -> datetime:
 
 
 @given(groups=st.lists(st.lists(requests(), min_size=1, max_size=6), max_size=6))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_groups_of_requests_leave_what_a_dictionary_says(shop: App, groups: list[list[Request]]) -> None:
     with shop.database.write() as connection:
         for table in (

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from tests.services.test_recording import lines, nothing_felt, on_hand, opened, servers
+from tests.services.test_recording import lines, local, nothing_felt, on_hand, opened, servers
 
 from shelfwise.app import App, open_app
 from shelfwise.domain.errors import DataError, ParameterError, ShelfwiseError
@@ -24,7 +24,7 @@ from shelfwise.services.idempotent import Keyed
 from shelfwise.services.recording import Kind, Movement, Recorder
 from shelfwise.storage import outbox, stock, tables
 
-__all__ = ["opened", "servers"]
+__all__ = ["local", "opened", "servers"]
 
 JSON, NDJSON, ARROW = movement_bodies.JSON, movement_bodies.NDJSON, movement_bodies.ARROW
 Row = dict[str, Any]
@@ -60,8 +60,8 @@ def booked(app: App, rows: list[Row], media_type: str = JSON, **options: Any) ->
 
 @pytest.mark.parametrize("media_type", [JSON, NDJSON, ARROW])
 @pytest.mark.parametrize("rows", [5, 2_500])
-def test_every_kind_of_body_is_booked_once(opened: Callable[..., App], media_type: str, rows: int) -> None:
-    app = opened()
+def test_every_kind_of_body_is_booked_once(local: Callable[..., App], media_type: str, rows: int) -> None:
+    app = local()
     table = [row("COUNT", 3000, id="c"), *(row(id=f"s{n}", createdAt=None if n else "2026-01-05") for n in range(rows))]
     felt: list[list[str]] = []
     done = booked(app, table, media_type, felt=lambda products: felt.append([*products]))
@@ -76,8 +76,8 @@ def test_every_kind_of_body_is_booked_once(opened: Callable[..., App], media_typ
         assert [getattr(one.event, "inserted", 0) for one in outbox.since(connection)] == [rows + 1]
 
 
-def test_each_bad_row_is_named_with_its_field_and_reason(opened: Callable[..., App]) -> None:
-    app = opened(timezone="Europe/Berlin")
+def test_each_bad_row_is_named_with_its_field_and_reason(local: Callable[..., App]) -> None:
+    app = local(timezone="Europe/Berlin")
     booked(app, [row("COUNT", 9)])
     bad: list[tuple[Row, str, str]] = [
         (row(productId=None), "productId", "is missing"),
@@ -117,9 +117,17 @@ def test_each_bad_row_is_named_with_its_field_and_reason(opened: Callable[..., A
     assert moment == dt.datetime.fromisoformat("2026-01-06T00:30:00"), "a zone is turned into shop time"
 
 
-def test_at_most_100_rejected_rows_are_shown(opened: Callable[..., App]) -> None:
-    done = booked(opened(), [row(quantity=0)] * 250)
+def test_at_most_100_rejected_rows_are_shown(local: Callable[..., App]) -> None:
+    done = booked(local(), [row(quantity=0)] * 250)
     assert (done.rejected_rows, len(done.rejected), done.all_rejected) == (250, 100, True)
+
+
+def test_a_large_table_is_booked_once_on_every_database(opened: Callable[..., App]) -> None:
+    app = opened()
+    table = [row("COUNT", 3000, id="c"), *(row(id=f"s{n}") for n in range(2_500))]
+    assert booked(app, table, ARROW).inserted == 2_501
+    assert booked(app, [*table, row(id="new")], NDJSON) == RecordedTable(1, 2_501, 0, 0, ())
+    assert on_hand(app) == {("tea", "main"): 3000 - 2_501}
 
 
 def test_a_table_under_a_key_is_booked_once(opened: Callable[..., App]) -> None:
@@ -133,8 +141,8 @@ def test_a_table_under_a_key_is_booked_once(opened: Callable[..., App]) -> None:
         booked(app, [row()], key=Keyed.of("", "k", "another"))
 
 
-def test_of_several_warehouses_one_must_be_named_and_products_may_have_to_be_known(opened: Callable[..., App]) -> None:
-    app = opened(create_unknown_products=False)
+def test_of_several_warehouses_one_must_be_named_and_products_may_have_to_be_known(local: Callable[..., App]) -> None:
+    app = local(create_unknown_products=False)
     with app.database.write() as connection:
         connection.execute(tables.warehouses.insert(), [{"code": "main"}, {"code": "back"}])
         connection.execute(tables.products.insert(), {"code": "tea"})
@@ -150,9 +158,9 @@ def test_of_several_warehouses_one_must_be_named_and_products_may_have_to_be_kno
 # --- bodies
 
 
-def test_a_row_of_ndjson_that_cannot_be_read_is_told_among_good_ones(opened: Callable[..., App]) -> None:
+def test_a_row_of_ndjson_that_cannot_be_read_is_told_among_good_ones(local: Callable[..., App]) -> None:
     body = b'{"productId": 7, "transactionType": "SALE", "quantity": 1}\n\n{"productId"\n\xff\n[1]\n'
-    done = record_body(opened(), NDJSON, body)
+    done = record_body(local(), NDJSON, body)
     assert done.inserted == 1
     assert [(one.index, one.reason) for one in done.rejected] == [
         (n, "is no JSON object; a movement is one") for n in (1, 2, 3)

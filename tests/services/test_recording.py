@@ -49,14 +49,28 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, servers: Pool) -> Ite
         shop.close()
 
 
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Callable[..., App]]:
+    """As ``opened``, of a file alone: for what no kind of database has a part in."""
+    shops: list[App] = []
+
+    def again(**settings: object) -> App:
+        shops.append(open_app(tmp_path / "shop.db", folder=tmp_path, **settings))
+        return shops[-1]
+
+    yield again
+    for shop in shops:
+        shop.close()
+
+
 def nothing_felt(_: object) -> None:
     return None
 
 
 @pytest.fixture
-def recorder(opened: Callable[..., App]) -> Iterator[Recorder]:
+def recorder(local: Callable[..., App]) -> Iterator[Recorder]:
     """The writer of an empty shop."""
-    made = Recorder(opened(), nothing_felt)
+    made = Recorder(local(), nothing_felt)
     yield made
     made.close()
 
@@ -160,8 +174,8 @@ def test_a_refused_request_leaves_its_key_free(recorder: Recorder) -> None:
     assert not booked(recorder, movement(warehouse="main"), key("k", "put right")).duplicate
 
 
-def test_a_key_that_is_being_answered_is_a_conflict(opened: Callable[..., App]) -> None:
-    app, other = opened(), opened()
+def test_a_key_that_is_being_answered_is_a_conflict(local: Callable[..., App]) -> None:
+    app, other = local(), local()
     recorder = Recorder(app, nothing_felt)
     with other.database.write():  # another program holds the database
         first = recorder.submit(movement(), key("k"))
@@ -204,8 +218,8 @@ def test_any_write_can_be_put_between_begin_and_finish(opened: Callable[..., App
         idempotent.begin(app, key("k", "another"))
 
 
-def test_the_claim_of_a_process_that_died_runs_out(opened: Callable[..., App], monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened()
+def test_the_claim_of_a_process_that_died_runs_out(local: Callable[..., App], monkeypatch: pytest.MonkeyPatch) -> None:
+    app = local()
     assert idempotent.begin(app, key("k")) is None
     now = idempotent.time.time()
     monkeypatch.setattr(idempotent.time, "time", lambda: now + idempotent.CLAIM_SECONDS + 1)
@@ -270,8 +284,8 @@ def _add_warehouse(app: App, code: str) -> None:
         connection.execute(tables.warehouses.insert(), {"code": code})
 
 
-def test_of_several_warehouses_one_must_be_named(opened: Callable[..., App]) -> None:
-    app = opened()
+def test_of_several_warehouses_one_must_be_named(local: Callable[..., App]) -> None:
+    app = local()
     recorder = Recorder(app, nothing_felt)
     assert booked(recorder, movement()).warehouse == "main", "the first movement of an empty shop makes it"
     _add_warehouse(app, "back")
@@ -280,8 +294,8 @@ def test_of_several_warehouses_one_must_be_named(opened: Callable[..., App]) -> 
     recorder.close()
 
 
-def test_a_product_nobody_told_of_is_created_or_refused(opened: Callable[..., App]) -> None:
-    open_to_all, strict = opened(), opened(create_unknown_products=False)
+def test_a_product_nobody_told_of_is_created_or_refused(local: Callable[..., App]) -> None:
+    open_to_all, strict = local(), local(create_unknown_products=False)
     recorder = Recorder(open_to_all, nothing_felt)
     booked(recorder, movement(product="TEA-01"))
     recorder.close()
@@ -292,8 +306,8 @@ def test_a_product_nobody_told_of_is_created_or_refused(opened: Callable[..., Ap
     recorder.close()
 
 
-def test_a_moment_is_turned_into_shop_time(opened: Callable[..., App]) -> None:
-    app = opened(timezone="Europe/Berlin")
+def test_a_moment_is_turned_into_shop_time(local: Callable[..., App]) -> None:
+    app = local(timezone="Europe/Berlin")
     recorder = Recorder(app, nothing_felt)
     utc = dt.datetime(2026, 1, 5, 23, 30, tzinfo=dt.UTC)
     assert booked(recorder, movement(occurred_at=utc)).occurred_at.isoformat() == "2026-01-06T00:30:00"
@@ -337,8 +351,8 @@ def test_the_size_of_a_sale_counts_and_not_its_sign() -> None:
 # --- what follows
 
 
-def test_one_event_tells_of_a_group_and_what_is_felt_are_its_fresh_products(opened: Callable[..., App]) -> None:
-    app, other = opened(), opened()
+def test_one_event_tells_of_a_group_and_what_is_felt_are_its_fresh_products(local: Callable[..., App]) -> None:
+    app, other = local(), local()
     felt: list[list[str]] = []
     done: Future[bool] = Future()
 
@@ -379,8 +393,8 @@ def test_closing_writes_what_waits_and_then_refuses(opened: Callable[..., App]) 
         recorder.submit(movement())
 
 
-def test_what_was_given_up_before_its_turn_is_not_written(opened: Callable[..., App]) -> None:
-    app, other = opened(), opened()
+def test_what_was_given_up_before_its_turn_is_not_written(local: Callable[..., App]) -> None:
+    app, other = local(), local()
     recorder = Recorder(app, nothing_felt)
     with other.database.write():
         given_up, kept = recorder.submit(movement(id="given up")), recorder.submit(movement(id="kept"))
@@ -390,9 +404,9 @@ def test_what_was_given_up_before_its_turn_is_not_written(opened: Callable[..., 
     assert set(lines(app)) == {"kept"}
 
 
-def test_too_many_that_wait_are_turned_away(opened: Callable[..., App], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_that_wait_are_turned_away(local: Callable[..., App], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "MOST_WAITING", 3)
-    app, other = opened(), opened()
+    app, other = local(), local()
     recorder = Recorder(app, nothing_felt)
     with other.database.write():
         waiting = [recorder.submit(movement()) for _ in range(3)]
@@ -403,9 +417,9 @@ def test_too_many_that_wait_are_turned_away(opened: Callable[..., App], monkeypa
 
 
 def test_a_database_that_stays_busy_is_told_in_time_and_what_was_told_so_is_not_written(
-    opened: Callable[..., App],
+    local: Callable[..., App],
 ) -> None:
-    app, other = opened(), opened()
+    app, other = local(), local()
     group: group_commit.GroupCommit[str, str, str] = group_commit.GroupCommit(
         app.database, lambda connection, part: [_added(connection, code) for code in part], lambda made: made
     )
