@@ -161,6 +161,9 @@ def serve(
     import uvicorn
 
     with listening:
+        # The parts of an answer are sent at once, also where the loop does not know that this is a TCP socket: else the
+        # second part waits 40 ms for the client's word that the first has come.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         ready(url)
         start = users.start_on_loopback(shop) if local and required else None
