@@ -221,6 +221,16 @@ def test_stock_is_counted_moved_and_corrected_from_python(tmp_path: Path) -> Non
         assert store.stock("tea", "shop")["on_hand"].to_list() == [17.0]
 
 
+def test_a_file_corrects_booked_lines_from_python_where_that_is_asked_for(tmp_path: Path) -> None:
+    for name, units in (("first.csv", 4), ("later.csv", 3)):
+        (tmp_path / name).write_text(f"date,sku,units,line id\n2025-05-26,tea,{units},1\n2025-05-27,tea,1,2\n")
+    with sw.Store.open(tmp_path / "shop.db") as store:
+        store.import_files(tmp_path / "first.csv")
+        assert store.import_files(tmp_path / "later.csv").differing == 1
+        assert store.import_files(tmp_path / "later.csv", correct=True).corrected == 1
+        assert sorted(store.history("tea").filter(pl.col("holds"))["quantity"]) == [1.0, 3.0]
+
+
 def test_an_import_profile_is_listed_and_forgotten_from_python(tmp_path: Path) -> None:
     (tmp_path / "till.csv").write_text("Belegtag,Artikelcode,Abgang\n2025-05-26,tea,4\n")
     columns = {"date": "Belegtag", "sku": "Artikelcode", "units": "Abgang"}

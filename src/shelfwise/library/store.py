@@ -113,15 +113,23 @@ class Store:
         columns: Mapping[str, str] | None = None,
         table: str | None = None,
         save_as: str | None = None,
+        correct: bool = False,
     ) -> Imported:
         """Import files; see `shelfwise.services.importing.import_files`. A second time changes nothing.
 
         ``columns`` says which column is which, like ``{"sku": "Artikel"}``, of which ``table`` (``sales``, ``stock``,
-        ...); ``save_as`` remembers it for the next file with these headers.
+        ...); ``save_as`` remembers it for the next file with these headers. ``correct`` takes over what the files say
+        of lines that are booked already.
         """
         said = None if columns is None and table is None else importing.SaidMapping(columns or {}, table)
         return importing.import_files(
-            self.app, paths, date_order=date_order, warehouse=warehouse, said=said, save_as=save_as
+            self.app,
+            paths,
+            date_order=date_order,
+            warehouse=warehouse,
+            said=said,
+            save_as=save_as,
+            correct=correct,
         )
 
     def imports(self) -> pl.DataFrame:
