@@ -129,6 +129,15 @@ def test_a_redis_and_a_database_that_cannot_be_reached_are_found(cli: Cli, monke
     assert problems == {"redis", "database"}
 
 
+def test_an_extra_that_a_setting_needs_and_is_not_there_is_found(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shelfwise.services.doctor.find_spec", lambda _: None)  # as on a machine with the core alone
+    monkeypatch.setenv("SHELFWISE_TRACING_ENDPOINT", "http://localhost:4318/v1/traces")
+    monkeypatch.setenv("SHELFWISE_DATABASE", "mysql://anna@localhost:1/shop")
+    state, text = found(cli("doctor", "--json"))["extras"]
+    assert state == "problem"
+    assert "pip install 'shelfwise[mysql,tracing]'" in text
+
+
 def test_a_folder_that_is_a_file_is_found(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models").write_text("")
     monkeypatch.setenv("SHELFWISE_MODELS_FOLDER", str(tmp_path / "models" / "here"))

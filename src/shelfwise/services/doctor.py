@@ -211,9 +211,14 @@ def _disk(settings: Settings) -> Check:
 def _extras(settings: Settings) -> Check:
     there = [name for name, module in EXTRAS.items() if _is_there(module)]
     found = f"installed: {', '.join(there) or 'none'}"
-    needed = "redis" if settings.redis_url is not None else settings.database.kind
-    if needed in EXTRAS and needed not in there:
-        return Check("extras", "problem", f"{needed} is needed; {found}", f"pip install 'shelfwise[{needed}]'")
+    needed = {settings.database.kind} & EXTRAS.keys()  # SQLite needs none
+    if settings.redis_url is not None:
+        needed.add("redis")
+    if settings.tracing_endpoint is not None:
+        needed.add("tracing")
+    missing = ",".join(sorted(needed.difference(there)))
+    if missing:
+        return Check("extras", "problem", f"{missing} is needed; {found}", f"pip install 'shelfwise[{missing}]'")
     return Check("extras", "ok", found)
 
 
