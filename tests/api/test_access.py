@@ -296,7 +296,7 @@ def test_a_redis_that_is_gone_costs_one_line_and_no_request(
 
 def test_a_redis_address_that_is_none_is_refused_at_the_start(tmp_path: Path):
     with (
-        open_app(tmp_path / "shop.db", folder=tmp_path, redis_url="http://somewhere") as shop,
+        open_app(tmp_path / "shop.db", folder=tmp_path, redis_url="http://redis.example") as shop,
         pytest.raises(ParameterError, match="SHELFWISE_REDIS_URL cannot be used"),
     ):
         asgi(shop)

@@ -15,9 +15,10 @@ INDEX = re.compile(
     r"|(?:INDEX_URL|DEFAULT_INDEX|TORCH_INDEX)=[\"']?[\w/]|tool\.uv\.index"
 )
 ADDRESS = re.compile(r"https?://([\w.-]+)")
-# What pages refer to, and the name by which SVG is known; example.org and the like are reserved for examples.
+# What pages refer to, and the name by which SVG is known; example.org and the like are reserved for examples, and a
+# machine calls itself localhost.
 PUBLIC = {"keepachangelog.com", "semver.org", "www.w3.org"}
-RESERVED = re.compile(r"(?:.*\.)?example(?:\.\w+)?|.*\.(?:invalid|test)|x|localhost")
+RESERVED = re.compile(r"(?:.*\.)?example(?:\.\w+)?|.*\.(?:invalid|test)|x|localhost|127\.0\.0\.1")
 ISSUE = re.compile(r"\bissues? #?\d|\b(?:see|fixes|closes|resolves) #\d", re.IGNORECASE)
 OF_THE_MACHINE = {".ci/run"}  # it looks for data beside the repository
 
