@@ -203,13 +203,14 @@ def _smoothed(values: Floats, seen: npt.NDArray[np.bool_], factors: Floats, para
     begin = np.where(seen & (number <= BEGIN), plain, 0.0).sum(axis=1) / np.clip(number[:, -1], 1, BEGIN)
     level = np.repeat(begin[:, None], len(WEIGHTS), axis=1)  # [n, A]
     squares = np.zeros(level.shape)
-    for t in range(length):
-        here = seen[:, t]
-        if here.any():
-            error = np.where(here[:, None], plain[:, t : t + 1] - level, 0.0)
-            weight = (factors[:, t % season] ** 2 * (number[:, t] > BEGIN))[:, None]  # errors in units of sales
-            squares += weight * error * error
-            level += WEIGHTS * error
+    weights = np.tile(factors**2, (1, length // season)) * (number > BEGIN)  # [n, T] errors in units of sales
+    everywhere = seen.all(axis=0)
+    for t in np.flatnonzero(seen.any(axis=0)).tolist():
+        error = plain[:, t : t + 1] - level
+        if not everywhere[t]:
+            error = np.where(seen[:, t : t + 1], error, 0.0)
+        squares += weights[:, t : t + 1] * error * error
+        level += WEIGHTS * error
     best = squares.argmin(axis=1)
     rows = np.arange(n)
     count = np.maximum(number[:, -1] - BEGIN, 1)
