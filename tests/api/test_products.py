@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from tests.api import worlds
 
 from shelfwise.app import App
-from shelfwise.services import planning, stock_movements
+from shelfwise.services import live, planning, stock_movements
 
 PATH = "/api/v1/products"
 
@@ -87,6 +87,25 @@ def test_a_forecast_that_is_known_is_not_sent_again_until_there_is_a_new_one(ser
     renewed = served.get(f"{PATH}/CF-1033/forecast", headers={"If-None-Match": tag})
     assert renewed.status_code == 200
     assert renewed.json()["revision"] == first.json()["revision"] + 1
+
+
+def test_live_rows_answer_where_they_have_the_levels_and_say_the_same_as_the_plan_of_the_same_day(
+    served: TestClient, shop: App
+):
+    path = f"{PATH}/CF-1033/forecast"
+    planned = served.get(path)
+    live.publish(shop)
+    told = served.get(path)
+    assert (planned.json()["source"], told.json()["source"]) == ("plan", "live")
+    assert told.headers["etag"] != planned.headers["etag"]
+    assert served.get(path, headers={"If-None-Match": told.headers["etag"]}).status_code == 304
+    for ours, theirs in zip(told.json()["warehouses"], planned.json()["warehouses"], strict=True):
+        assert ours["dates"] == theirs["dates"]
+        assert ours["mean"] == pytest.approx(theirs["mean"], abs=1e-3)
+        for level, units in theirs["cumulative_quantiles"].items():
+            assert ours["cumulative_quantiles"][level] == pytest.approx(units, abs=1e-3)
+    assert served.get(path, params={"quantiles": "0.25,0.5"}).json()["source"] == "plan"
+    assert served.get(path, params={"horizon": 700}).status_code == 422
 
 
 @pytest.mark.parametrize("asked", ["horizon=730", "horizon=0", "quantiles=1.5", "quantiles=0.5,", "quantiles=.0"])

@@ -77,7 +77,8 @@ CODES = ("GR-1021", "CF-1007", "CF-1033", "CF-1044", "TE-2001", "SY/13 é")
 def _product(n: int, code: str) -> dict[str, Any]:
     return {
         "product": code, "name": f"Product <{n}> & co", "category": "Grinders" if code.startswith("GR") else "Coffee",
-        "supplier": "S-BRIN" if n % 2 else "S-OKKE", "unit_cost": None if code == "TE-2001" else 4.0 + n, "price": 9.99 + n, "pack_size": 6.0,
+        "supplier": "S-BRIN" if n % 2 else "S-OKKE", "unit_cost": None if code == "TE-2001" else 4.0 + n,
+        "price": 9.99 + n, "pack_size": 6.0,
     }  # fmt: skip
 
 
