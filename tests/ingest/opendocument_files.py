@@ -15,7 +15,6 @@ _SPACES = " ".join(
         "table": "urn:oasis:names:tc:opendocument:xmlns:table:1.0",
         "text": "urn:oasis:names:tc:opendocument:xmlns:text:1.0",
         "style": "urn:oasis:names:tc:opendocument:xmlns:style:1.0",
-        "dc": "http://purl.org/dc/elements/1.1/",
         "calcext": "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0",
     }.items()
 )
@@ -73,9 +72,7 @@ def cell(value: object, *, formula: str = "", repeated: int = 1, note: str = "")
     how = f' table:formula="of:={escape(formula)}"' if formula else ""
     if not kind:
         return f"<table:table-cell{many}/>"
-    said = (
-        f"<office:annotation><dc:creator>Anna</dc:creator><text:p>{note}</text:p></office:annotation>" if note else ""
-    )
+    said = f"<office:annotation><text:p>{note}</text:p></office:annotation>" if note else ""
     lines = "".join(f"<text:p>{line}</text:p>" for line in shown.split("\n"))
     return f'<table:table-cell{how}{many} office:value-type="{kind}">{said}{lines}</table:table-cell>'
 
