@@ -382,7 +382,7 @@ class Background:
             return
         useless = isinstance(error, _NO_USE) and len(group) == 1
         with self.app.database.write() as connection:
-            for job in group:
+            for job in sorted(group, key=lambda one: one.id):  # in the order in which all lock rows
                 # Of several in one run it is not known which one it was: each is tried by itself, and at once.
                 wait = 0.0 if len(group) > 1 else back_off_seconds(job.attempts + 1) * random.uniform(0.8, 1.2)  # noqa: S311
                 after = jobs.fail(connection, job.id, self.name, _said(error), None if useless else wait)

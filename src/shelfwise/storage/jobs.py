@@ -205,26 +205,20 @@ def claim(connection: Connection, holder: str, kinds: Iterable[str], *, limit: i
 
 def begin(connection: Connection, ids: Sequence[int], holder: str) -> set[int]:
     """Count an attempt at jobs that are begun now; return those that ``holder`` still has."""
-    mine = _held(holder, ids)
     values = {"attempts": jobs.c.attempts + 1, "started_at": now(connection)}
-    connection.execute(update(jobs).where(*mine).values(values))
-    return set(connection.scalars(select(jobs.c.id).where(*mine)))
+    return _written(connection, ids, holder, values)
 
 
 def renew(connection: Connection, ids: Collection[int], holder: str, lease_seconds: float) -> set[int]:
     """Move on the leases of jobs that ``holder`` works on, and return those that it still has."""
     if not ids:
         return set()
-    mine = _held(holder, ids)
-    until = now(connection) + timedelta(seconds=lease_seconds)
-    connection.execute(update(jobs).where(*mine).values(lease_until=until))
-    return set(connection.scalars(select(jobs.c.id).where(*mine)))
+    return _written(connection, ids, holder, {"lease_until": now(connection) + timedelta(seconds=lease_seconds)})
 
 
 def tell(connection: Connection, ids: Sequence[int], holder: str, step: str, done: int, total: int) -> bool:
     """Keep how far jobs are; return whether ``holder`` still has one of them."""
-    values = {"step": step[:CODE_LENGTH], "done": done, "total": total}
-    return bool(connection.execute(update(jobs).where(*_held(holder, ids)).values(values)).rowcount)
+    return bool(_written(connection, ids, holder, {"step": step[:CODE_LENGTH], "done": done, "total": total}))
 
 
 def finish(connection: Connection, ids: Sequence[int], holder: str, result: Any) -> int:
@@ -233,7 +227,7 @@ def finish(connection: Connection, ids: Sequence[int], holder: str, result: Any)
         "state": "done", "result": result, "error": None, "holder": None, "lease_until": None,
         "finished_at": now(connection),
     }  # fmt: skip
-    return connection.execute(update(jobs).where(*_held(holder, ids)).values(values)).rowcount
+    return len(_written(connection, ids, holder, values))
 
 
 def fail(connection: Connection, number: int, holder: str, error: str, retry_in_seconds: float | None) -> Job | None:
@@ -447,8 +441,14 @@ def _locked(connection: Connection, number: int) -> Row[Any] | None:
     return connection.execute(select(jobs).where(jobs.c.id == number).with_for_update()).first()
 
 
-def _held(holder: str, ids: Collection[int]) -> tuple[Any, ...]:
-    return (jobs.c.state == "running", jobs.c.holder == holder, jobs.c.id.in_(list(ids)))
+def _written(connection: Connection, ids: Collection[int], holder: str, values: Mapping[str, Any]) -> set[int]:
+    """Write to those of the jobs that ``holder`` still has, and return which those are."""
+    # Locked first and in one order by whoever locks several, so that a worker's threads never wait in a circle.
+    held = jobs.c.state == "running", jobs.c.holder == holder, jobs.c.id.in_(sorted(ids))
+    mine = list(connection.scalars(select(jobs.c.id).where(*held).order_by(jobs.c.id).with_for_update()))
+    if mine:
+        connection.execute(update(jobs).where(jobs.c.id.in_(mine)).values(dict(values)))
+    return set(mine)
 
 
 def _job(row: Row[Any]) -> Job:
