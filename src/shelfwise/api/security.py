@@ -78,6 +78,7 @@ EXACT: Final[dict[tuple[str, str], Need]] = {
 USUAL: Final = (READ, WRITE)
 ADMIN: Final = (READ_ADMIN, WRITE_ADMIN)
 RESOURCES: Final[dict[str, tuple[Need, Need]]] = {
+    "": USUAL,  # the first page
     "audit": ADMIN,
     "backtests": USUAL,
     "forecast": USUAL,
@@ -100,6 +101,7 @@ RESOURCES: Final[dict[str, tuple[Need, Need]]] = {
     "risks": USUAL,
     "scenarios": USUAL,
     "sessions": USUAL,
+    "static": USUAL,
     "tokens": ADMIN,
     "users": ADMIN,
     "webhooks": ADMIN,  # where the shop's events are sent to
