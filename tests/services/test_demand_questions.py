@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.services.worlds import MONDAY, sales
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ConflictError, DataError, NotFound, ParameterError
+from shelfwise.domain.frames import PRODUCTS
 from shelfwise.execution.local import Workers
 from shelfwise.services import demand_questions, planning, predictions, training
 from shelfwise.services.demand_questions import Event, Features, Question, answer, answer_all
 from shelfwise.services.training import Training
+from shelfwise.storage import catalogue
 
 FIRST = MONDAY - dt.timedelta(days=112)  # a Monday
 WEEK = [4.0, 3.0, 5.0, 4.0, 6.0, 9.0, 2.0]
@@ -217,6 +220,21 @@ def test_who_is_late_is_answered_by_the_stored_forecast_or_else_the_base_model(f
     assert (base.model, "theta was asked for" in base.late, base.metrics["rmse"]) == ("base_level", True, None)
     assert many[0].answer is not None
     assert isinstance(many[1].error, NotFound)
+
+
+def test_what_a_worker_keeps_is_read_anew_when_something_changes(filled: App, fill):
+    question = Question("TEA", 3, "main", with_metrics=False)
+    with Workers(1) as workers:
+        before = answer(filled, question, workers)
+        assert answer(filled, question, workers) == before == demand_questions.answer_here(filled, question)
+        fill(movements=sales("TEA", UNTIL + dt.timedelta(days=1), [80.0]))
+        after = answer(filled, question, workers)
+        assert after == demand_questions.answer_here(filled, question) != before
+        with filled.database.write() as connection:  # which tells nobody by an event
+            catalogue.upsert_products(
+                connection, PRODUCTS.check(pl.DataFrame([{"product": "TEA", "discontinued_on": UNTIL}]))
+            )
+        assert answer(filled, question, workers) == demand_questions.answer_here(filled, question)
 
 
 def test_a_worker_answers_what_is_answered_here(filled: App):

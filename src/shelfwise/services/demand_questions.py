@@ -28,7 +28,7 @@ from shelfwise.domain.panel import Panel
 from shelfwise.execution.local import Workers
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
-from shelfwise.services import actor, adjusting, classing, demand, measuring, planning, registry, supply
+from shelfwise.services import actor, adjusting, classing, kept_demand, measuring, planning, registry, supply
 from shelfwise.services.demand import Demand
 from shelfwise.services.demand_histories import (
     LONGEST_BY_DAY,
@@ -42,6 +42,7 @@ from shelfwise.services.demand_histories import (
     stored_panel,
 )
 from shelfwise.services.fitting import fitted
+from shelfwise.services.kept_demand import Kept, worked_out
 from shelfwise.services.measuring import Measured
 from shelfwise.services.names import product_code
 from shelfwise.services.shop_processes import Late, ask
@@ -182,15 +183,16 @@ class Store:
 
     app: App
     days_ahead: int
-    _known: Demand | None = None
     _asked: dict[str, Asked] = field(default_factory=dict)
+
+    @cached_property
+    def _kept(self) -> Kept:
+        return kept_demand.read(self.app, self.days_ahead)
 
     @property
     def known(self) -> Demand:
         """The store's demand."""
-        if self._known is None:
-            self._known = demand.load(self.app, days_ahead=max(self.days_ahead, demand.DAYS_AHEAD))
-        return self._known
+        return self._kept.demand
 
     @cached_property
     def side(self) -> Supply:
@@ -223,7 +225,8 @@ class Store:
         if version is not None:
             loaded = registry.load(self.app, version)
             return Asked(loaded.predictor, version.label, Measured.from_arrays(loaded.beside))
-        predictor = fitted(self.app, self.known.panel, self.named(model))
+        name = self.named(model)
+        predictor = worked_out(self._kept, name, lambda: fitted(self.app, self.known.panel, name))
         return Asked(predictor, f"{predictor.name} {predictor.version}")
 
     def rows(self, product: str, warehouse: str | None) -> npt.NDArray[np.int64]:

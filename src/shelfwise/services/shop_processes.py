@@ -22,7 +22,7 @@ _log: Final = logging.getLogger(__name__)
 _opened: dict[str, App] = {}
 _training = threading.Lock()
 
-__all__ = ["Late", "ask", "ask_alone"]
+__all__ = ["Late", "ask", "ask_alone", "stays_open"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,11 @@ def ask_alone(
         raise Late(str(error)) from error
     finally:
         _training.release()
+
+
+def stays_open(app: App) -> bool:
+    """Whether a shop is one that this worker keeps open between questions, so that what was read of it may be kept."""
+    return any(app is known for known in _opened.values())
 
 
 def _in_shop(call: _Call) -> object:
