@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 
+import polars as pl
+
 from shelfwise.domain.events import MovementsRecorded, PlanPublished
-from shelfwise.storage import live_forecasts, outbox
+from shelfwise.storage import live_forecasts, outbox, sales, stock
 from shelfwise.storage.database import Database
 from shelfwise.storage.live_forecasts import LiveRow, News, Publication
 
@@ -77,3 +79,33 @@ def test_news_are_the_names_of_what_happened_since(database: Database) -> None:
         assert live_forecasts.newest_event(connection) == 2
         assert live_forecasts.news(connection, 1) == News(2, frozenset({"plan_published"}))
         assert live_forecasts.news(connection, 2) == News(2, frozenset())
+
+
+def movement(line: str, kind: str, product: str, at: dt.datetime, units: float) -> dict[str, object]:
+    return {
+        "source": "test", "line_id": line, "kind": kind, "occurred_at": at, "product": product, "warehouse": "main",
+        "quantity": units,
+    }  # fmt: skip
+
+
+def test_what_was_booked_is_followed_by_number_and_summed_by_day(database: Database) -> None:
+    early = NOW - dt.timedelta(days=1)
+    first = [movement("1", "count", "A", early, 10.0), movement("2", "sale", "A", NOW, 3.0)]
+    then = [movement("3", "sale", "A", NOW, 2.0), movement("4", "sale", "B", NOW, 1.0)]
+    with database.write() as connection:
+        assert sales.last_booking(connection) == 0
+        sales.append_movements(connection, pl.DataFrame(first))
+        seen = sales.last_booking(connection)
+        sales.append_movements(connection, pl.DataFrame(then))
+    with database.read() as connection:
+        found = sales.bookings_since(connection, seen, 10)
+        assert sorted((one.product, one.warehouse, one.kind, one.day, one.quantity) for one in found) == [
+            ("A", "main", "sale", DAY, 2.0),
+            ("B", "main", "sale", DAY, 1.0),
+        ]
+        assert len(sales.bookings_since(connection, 0, 3)) == 3
+        assert sales.bookings_since(connection, found[-1].id, 10) == []
+        assert sales.sold_on(connection, DAY) == {("A", "main"): 5.0, ("B", "main"): 1.0}
+        assert sales.sold_on(connection, DAY, until_booking=seen) == {("A", "main"): 3.0}
+        assert sales.sold_on(connection, DAY, product="B") == {("B", "main"): 1.0}
+        assert stock.on_hand_of(connection, ["A", "B", "C"]) == {("A", "main"): 5.0}
