@@ -106,12 +106,16 @@ def train(app: App, wanted: Training, progress: Callable[[str, int, int], None] 
 def job_of(app: App, wanted: Training) -> Job | None:
     """Queue a training for a worker; None where no worker is there to take it.
 
-    Who asks again while it waits gets the same job.
+    Who asks again while it waits or runs gets the same job.
     """
     if not jobs.alive(app):
         return None
+    subject = f"{wanted.scope} {wanted.model}"[:LONGEST_SUBJECT]
+    for job in jobs.listed(app, state="running", kind=JOB).jobs:
+        if job.subject == subject:
+            return job
     payload = {**asdict(wanted), "asked_at": app.now().isoformat()}
-    return jobs.ask(app, JOB, payload, f"{wanted.scope} {wanted.model}"[:LONGEST_SUBJECT])
+    return jobs.ask(app, JOB, payload, subject)
 
 
 def start(app: App, wanted: Training, workers: Workers | None = None, *, wait_seconds: float = 0.0) -> Described | Job:
