@@ -18,6 +18,9 @@ The fitted model stays in each of these; `publish` alone fits, and only where th
 A plan goes on from here: it raises orders to their supplier's minimum, keeps to budgets, and remembers what people
 decided. An order here is the line before that. Risk is that of the paths, without what past stockouts teach.
 
+Reading a shop, following its bookings and working its rows out stand in one file, because a reaction is right only as
+long as the three agree on what is in memory.
+
 Letters: N series, S sample paths, H days.
 """
 
