@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -256,3 +257,22 @@ def test_after_a_failure_the_key_is_free_again(counting: TestClient) -> None:
     key = {"Idempotency-Key": new_id()}
     assert counting.post("/done?fail=true", headers=key).status_code == 503
     assert counting.post("/done", headers=key).status_code == 202
+
+
+WITHOUT_A_KEY = re.compile(
+    # Questions change nothing; what these others answer is a secret, which is kept nowhere.
+    r"/predict|/api/v1/predictions/.*|/api/v1/(sessions|tokens|users)(/.*)?"
+)
+
+
+def test_every_write_takes_a_key_but_those_that_answer_with_a_secret(openapi_file: Path) -> None:
+    paths = json.loads(openapi_file.read_text())["paths"]
+    without = [
+        f"{method} {path}"
+        for path, methods in paths.items()
+        for method, route in methods.items()
+        if method in ("post", "put", "patch", "delete")
+        and not WITHOUT_A_KEY.fullmatch(path)
+        and not any(one["name"] == "Idempotency-Key" for one in route.get("parameters", []))
+    ]
+    assert without == [], "route_class=IdempotentRoute"

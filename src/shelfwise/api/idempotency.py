@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from starlette.responses import StreamingResponse
 
+from shelfwise.api.problems import documented
 from shelfwise.services import idempotent
 from shelfwise.services.idempotent import Keyed
 
@@ -40,13 +41,17 @@ def owner_of(request: Request) -> str:
     return str(getattr(request.state, "caller", ""))
 
 
-async def _key(
-    request: Request,
-    idempotency_key: Annotated[
-        str | None, Header(alias=HEADER, min_length=1, max_length=idempotent.MOST_OF_A_KEY, description=_DESCRIPTION)
-    ] = None,
-) -> Keyed | None:
+_Header = Annotated[
+    str | None, Header(alias=HEADER, min_length=1, max_length=idempotent.MOST_OF_A_KEY, description=_DESCRIPTION)
+]
+
+
+async def _key(request: Request, idempotency_key: _Header = None) -> Keyed | None:
     return None if idempotency_key is None else await key_of(request)
+
+
+async def _declared(idempotency_key: _Header = None) -> None:
+    """Name the header in the description of a route that does not take the key itself."""
 
 
 KeyNow = Annotated[Keyed | None, Depends(_key)]
@@ -56,8 +61,14 @@ class IdempotentRoute(APIRoute):
     """A route whose writes may name a key.
 
     The answer is kept if it says success; after an error nothing was written, so the key is free again. Answers that
-    are streamed are not kept.
+    are streamed are not kept. None for answers with a secret in them, which must not lie in the database.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if not _SAFE.issuperset(options.get("methods") or ("GET",)):
+            options["dependencies"] = [*(options.get("dependencies") or ()), Depends(_declared)]
+            options["responses"] = {**documented(409, 422, 503), **(options.get("responses") or {})}
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the route's handler, behind the keys."""
@@ -74,7 +85,7 @@ async def _once(key: Keyed, request: Request, handle: Callable[[Request], Corout
     shop = request.app.state.serving.shop
     before = await run_in_threadpool(idempotent.begin, shop, key)
     if before is not None:
-        return Response(before.body, before.status, {REPLAYED: "true"}, before.media_type)
+        return Response(before.body, before.status, {REPLAYED: "true"}, before.media_type or None)
     try:
         made = await handle(request)
     except BaseException:

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.values import Name, ShopTime, records
 from shelfwise.services import backtests
 from shelfwise.services.backtests import SavedBacktest
 
-router = APIRouter(prefix="/api/v1/backtests", tags=["backtests"])
+router = APIRouter(prefix="/api/v1/backtests", tags=["backtests"], route_class=IdempotentRoute)
 
 BACKTESTS: Final = Listing("backtests", ("backtest",), (True,))
 Number = Annotated[int, Path(ge=1, le=2**53, description="Its number.", examples=[1])]

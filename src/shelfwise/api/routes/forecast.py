@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ServingNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, ModelName, ProductId
 from shelfwise.api.routes.demand_predictions import ModelMetrics
@@ -17,7 +18,7 @@ from shelfwise.api.values import ShopTime
 from shelfwise.services import trained_forecasts
 from shelfwise.services.trained_forecasts import Answer, Question
 
-router = APIRouter(prefix="/api/v1/forecast", tags=["forecasts"])
+router = APIRouter(prefix="/api/v1/forecast", tags=["forecasts"], route_class=IdempotentRoute)
 
 
 class ForecastRequest(Body):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.values import ShopTime, records
@@ -16,7 +17,7 @@ from shelfwise.services import import_history, uploads
 from shelfwise.services.import_history import Undone
 from shelfwise.services.importing import Imported, SaidMapping
 
-router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
+router = APIRouter(prefix="/api/v1/imports", tags=["imports"], route_class=IdempotentRoute)
 
 IMPORTS: Final = Listing("imports", ("import",), (True,))
 REJECTS_SHOWN: Final = 1000

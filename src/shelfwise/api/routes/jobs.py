@@ -15,11 +15,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.services import jobs
 
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], route_class=IdempotentRoute)
 
 JOBS: Final = Listing("jobs", ("id",), (True,))
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Its number.", examples=[17])]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ServingNow, ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, ModelName
@@ -21,7 +22,7 @@ from shelfwise.services import actor, model_performance, registry, training
 from shelfwise.services.registry import Deployment, Described, Version
 from shelfwise.services.training import Training
 
-router = APIRouter(prefix="/api/v1/models", tags=["models"])
+router = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=IdempotentRoute)
 
 MODELS: Final = Listing("models", ("id",), (True,))
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.values import Amount, Estimate, Money, Name, Text, Units, record, records
@@ -16,7 +17,7 @@ from shelfwise.services import order_proposals
 from shelfwise.services.order_proposals import Action, Decided, State
 from shelfwise.services.planning import Plan
 
-router = APIRouter(prefix="/api/v1/order-proposals", tags=["order proposals"])
+router = APIRouter(prefix="/api/v1/order-proposals", tags=["order proposals"], route_class=IdempotentRoute)
 
 LINES: Final = Listing(
     "order lines",

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.values import Estimate, Name, ShopTime, Text, Units, records
 from shelfwise.services import override_scores, overrides
 from shelfwise.services.adjusting import Change
 
-router = APIRouter(prefix="/api/v1/overrides", tags=["overrides"])
+router = APIRouter(prefix="/api/v1/overrides", tags=["overrides"], route_class=IdempotentRoute)
 
 OVERRIDES: Final = Listing("overrides", ("override",), (True,))
 Number = Annotated[int, Path(ge=1, le=2**53, description="Its number.", examples=[1])]

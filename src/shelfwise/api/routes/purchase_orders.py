@@ -9,12 +9,13 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.values import Money, Name, Units, records
 from shelfwise.services import ordering
 
-router = APIRouter(prefix="/api/v1/purchase-orders", tags=["purchase orders"])
+router = APIRouter(prefix="/api/v1/purchase-orders", tags=["purchase orders"], route_class=IdempotentRoute)
 
 ORDERS: Final = Listing("purchase orders", ("ordered_on", "purchase_order"), (True, True))
 Status = Literal["draft", "sent", "part_received", "received", "cancelled"]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.values import Amount, Estimate, Name, ShopTime, records
@@ -16,7 +17,7 @@ from shelfwise.services import scenarios
 from shelfwise.services.what_if import Answer
 from shelfwise.services.what_if_questions import LeadTimeChange, Price, Promotion, Question
 
-router = APIRouter(prefix="/api/v1/scenarios", tags=["scenarios"])
+router = APIRouter(prefix="/api/v1/scenarios", tags=["scenarios"], route_class=IdempotentRoute)
 
 SCENARIOS: Final = Listing("scenarios", ("at", "scenario"), (True, False))
 LINES_SHOWN: Final = 50
