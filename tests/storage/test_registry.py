@@ -68,13 +68,18 @@ def test_an_alias_moves_from_one_version_to_another_and_that_is_written_down(dat
     assert [(one.version_id, one.previous_id) for one in story] == [(second.id, first.id), (first.id, None)]
 
 
+def put_to_work_and_fail(database: Database, version: registry.Version) -> None:
+    with database.write() as connection:
+        put_to_work(connection, version)
+        raise RuntimeError
+
+
 def test_a_switch_that_fails_leaves_the_champion_where_it_was(database: Database) -> None:
     with database.write() as connection:
         first, second = added(connection), added(connection)
         put_to_work(connection, first)
-    with pytest.raises(RuntimeError), database.write() as connection:
-        put_to_work(connection, second)
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        put_to_work_and_fail(database, second)
     with database.read() as connection:
         champion = registry.holder(connection, "shop", CHAMPION)
         assert champion is not None

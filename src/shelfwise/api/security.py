@@ -264,12 +264,13 @@ class Gate:
             and not any(name in (b"forwarded", b"x-forwarded-for", b"via") for name, _ in scope["headers"])
         )  # fmt: skip
 
-    async def _write_down(self, who: Principal, scope: Connection, status: int, address: str) -> None:
+    def _write_down(self, who: Principal, scope: Connection, status: int, address: str) -> asyncio.Future[None]:
+        """Put an entry into the audit log, and return what is done once it is on disk."""
         route = getattr(scope.get("route"), "path", scope["path"])
         given = scope["state"].get("subject") or ", ".join(f"{k} {v}" for k, v in scope.get("path_params", {}).items())
         with actor.acting_as(who, address, scope["state"]["request_id"]):
             entry = auditing.entry(f"{scope['method']} {route}", given, status=status)
-        await asyncio.wrap_future(self.audit.record(entry))
+        return asyncio.wrap_future(self.audit.record(entry))
 
 
 class _WayOut:
@@ -291,9 +292,15 @@ class _WayOut:
     async def _settle(self, status: int) -> None:
         if self._scope["method"] not in SAFE and self._scope["path"].startswith(LIFETIMES):
             self._gate.access.forget()
-        who = self._scope["state"].get("principal")
-        if who is not None and self._need.writes:
-            await self._gate._write_down(who, self._scope, status, self._address)
+        state = self._scope["state"]
+        who = state.get("principal")
+        # A route that writes its entry in the very transaction of its change has said so.
+        if who is None or not self._need.writes or state.get("audited"):
+            return
+        written = self._gate._write_down(who, self._scope, status, self._address)
+        # What was refused has changed nothing, so its answer need not wait for the disk.
+        if status < 400:
+            await written
 
 
 def _named(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -71,8 +71,9 @@ def provider(endpoint: str, exporter: Any = None) -> tuple[TracerProvider, Calla
             "pip install 'shelfwise[tracing]', or leave the setting empty"
         ) from None
 
+    ids: Any = _Ids()  # by shape: its base class is in the extra
     made = TracerProvider(
-        id_generator=_Ids(),
+        id_generator=ids,
         resource=Resource.create({"service.name": "shelfwise", "service.version": version("shelfwise")}),
         shutdown_on_exit=False,
     )

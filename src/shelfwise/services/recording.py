@@ -20,10 +20,11 @@ from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ConflictError, ParameterError, ShelfwiseError
 from shelfwise.domain.events import MovementsRecorded, named
-from shelfwise.services import idempotent, names
+from shelfwise.services import auditing, idempotent, names
 from shelfwise.services.group_commit import GroupCommit
 from shelfwise.services.idempotent import Keyed
 from shelfwise.storage import catalogue, outbox, recording
+from shelfwise.storage.audit import Entry
 from shelfwise.storage.corrections import Content
 
 SOURCE: Final = "api"
@@ -160,10 +161,11 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Request:
-    """A movement to be booked, and the key it came under."""
+    """A movement to be booked, the key it came under, and what the audit log says of it once it is booked."""
 
     movement: Movement
     key: Keyed | None = None
+    entry: Entry | None = None
 
 
 class Recorder:
@@ -191,8 +193,8 @@ class Recorder:
             app.database, lambda connection, part: record(app, connection, part), self._committed, counted
         )
 
-    def submit(self, movement: Movement, key: Keyed | None = None) -> Future[Recorded]:
-        """Ask for a movement to be booked; the future is done once it is on disk.
+    def submit(self, movement: Movement, key: Keyed | None = None, entry: Entry | None = None) -> Future[Recorded]:
+        """Ask for a movement to be booked; the future is done once it is on disk, with its entry in the audit log.
 
         Raises
         ------
@@ -202,22 +204,22 @@ class Recorder:
             The service is ending, or too many wait.
         """
         if key is None:
-            return self._group.submit(Request(movement))
+            return self._group.submit(Request(movement, entry=entry))
         mine = (key.owner, key.key)
         with self._lock:
             if mine in self._in_flight:
                 raise idempotent.in_flight(key)
             self._in_flight.add(mine)
         try:
-            future = self._group.submit(Request(movement, key))
+            future = self._group.submit(Request(movement, key, entry))
         except BaseException:
             self._free(mine)
             raise
         future.add_done_callback(lambda _: self._free(mine))
         return future
 
-    async def record(self, movement: Movement, key: Keyed | None = None) -> Recorded:
-        """Book a movement, and return once it is on disk; no thread waits meanwhile.
+    async def record(self, movement: Movement, key: Keyed | None = None, entry: Entry | None = None) -> Recorded:
+        """Book a movement, and return once it is on disk, with its audit entry; no thread waits meanwhile.
 
         Raises
         ------
@@ -227,7 +229,7 @@ class Recorder:
             The database cannot do it now; nothing is booked, or, where the connection was lost at the very commit, it
             is not known: the same id again tells.
         """
-        return await self._group.answer(self.submit(movement, key))
+        return await self._group.answer(self.submit(movement, key, entry))
 
     def close(self) -> None:
         """Book what waits, and end."""
@@ -268,6 +270,12 @@ def record(app: App, connection: Any, asked: Sequence[Request]) -> list[Recorded
     }
     if fresh:
         idempotent.keep(app, connection, fresh)
+    booked = ((one.entry, made.get(n)) for n, one in enumerate(asked))
+    auditing.append(connection, [
+        replace(entry, subject=f"{done.kind} {done.id} of {done.product}", status=200 if done.duplicate else 201)
+        for entry, done in booked
+        if entry is not None and isinstance(done, Recorded)
+    ])  # fmt: skip
     return [made[n] if one.key is None or n in made else _replay(before[one.key]) for n, one in enumerate(asked)]
 
 

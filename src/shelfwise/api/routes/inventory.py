@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from typing import Annotated, Final, Literal, cast
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
@@ -14,6 +14,7 @@ from shelfwise.api.dependencies import ServingNow
 from shelfwise.api.idempotency import REPLAYED, KeyNow
 from shelfwise.api.problems import documented
 from shelfwise.api.values import ShopTime
+from shelfwise.services import auditing
 from shelfwise.services.recording import Kind, Movement, Reaction, Recorded
 from shelfwise.services.serving import Serving
 
@@ -98,6 +99,7 @@ async def record_movement(
     body: InventoryRequest,
     serving: ServingNow,
     key: KeyNow,
+    request: Request,
     response: Response,
     wait: Annotated[bool, Query(description="Answer when forecast, risk and orders have followed.")] = False,
 ) -> InventoryResponse:
@@ -106,7 +108,8 @@ async def record_movement(
     The answer comes when the movement, the change of stock and the event are on disk. The same `id` again is a success
     (200, `duplicate: true`); something else under it is a conflict (409).
     """
-    done = await serving.recorder.record(body.movement(), key)
+    done = await serving.recorder.record(body.movement(), key, auditing.entry("POST /inventory"))
+    request.state.audited = not done.replayed
     response.status_code = 200 if done.duplicate else 201
     if done.replayed:
         response.headers[REPLAYED] = "true"

@@ -204,7 +204,7 @@ def _smoothed(values: Floats, seen: npt.NDArray[np.bool_], factors: Floats, para
     level = np.repeat(begin[:, None], len(WEIGHTS), axis=1)  # [n, A]
     squares = np.zeros(level.shape)
     weights = np.tile(factors**2, (1, length // season)) * (number > BEGIN)  # [n, T] errors in units of sales
-    everywhere = seen.all(axis=0)
+    everywhere = np.asarray(seen.all(axis=0))
     for t in np.flatnonzero(seen.any(axis=0)).tolist():
         error = plain[:, t : t + 1] - level
         if not everywhere[t]:
