@@ -118,7 +118,9 @@ def asgi(
     made.router.lifespan_context = running
     limits = RateLimits(shop.settings)
     forecasts = ForecastCache(made, shop, metrics)
-    gate = Gate(forecasts, access, audit, limits, required=authentication, on_loopback=on_loopback)
+    gate = Gate(
+        forecasts, access, audit, limits, required=authentication, on_loopback=on_loopback, signed_out=pages.signed_out
+    )
     return Observed(Envelope(gate, hosts), metrics)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 import uuid
@@ -124,6 +125,32 @@ def test_a_token_gets_no_scope_that_its_users_role_has_not(served: Served):
     answer = client.post("/api/v1/tokens", headers=owner, json={"user": "vera", "name": "x", "scopes": ["write"]})
     assert answer.status_code == 422
     assert "scopes of vera, in the role viewer, are some of read" in answer.json()["detail"]
+
+
+def test_a_browser_without_a_session_is_told_how_to_sign_in_and_a_program_as_ever(served: Served):
+    client, _, owner = served
+    page = client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "shelfwise user link owner" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    style = re.search(r'href="(/static/site.css[^"]*)"', page.text)
+    assert style is not None
+    assert client.get(style[1]).status_code == 200
+    assert client.get("/").headers["content-type"] == "application/problem+json"
+    assert client.get("/api/v1/me", headers={"Accept": "text/html"}).headers["content-type"] != "text/html"
+    assert "You are not signed in" not in client.get("/", headers={**owner, "Accept": "text/html"}).text
+
+
+def test_a_sale_is_in_the_audit_log_once_with_what_it_was(served: Served):
+    client, shop, owner = served
+    body = {"productId": "audited", "transactionType": "SALE", "quantity": 1, "id": "audit-1"}
+    before = auditing.listed(shop, limit=1)[0].id
+    assert client.post("/inventory", headers=owner, json=body).status_code == 201
+    assert client.post("/inventory", headers=owner, json=body).status_code == 200
+    since = [one for one in auditing.listed(shop) if one.id > before]
+    assert [(one.who, one.action, one.subject, one.status) for one in reversed(since)] == [
+        ("owner", "POST /inventory", "sale audit-1 of audited", status) for status in (201, 200)
+    ]
 
 
 def test_a_write_is_in_the_audit_log_by_the_time_it_is_answered(served: Served):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from shelfwise.api.values import Name, Units
 from shelfwise.app import App
@@ -23,7 +23,7 @@ def _in_years(value: Any) -> Any:
     return value
 
 
-ProductId = Annotated[Annotated[int, Field(ge=0, le=10**18)] | Name, Field(union_mode="left_to_right")]
+ProductId = Annotated[StrictInt, Field(ge=0, le=10**18)] | Name
 """A product's code or name; a number is taken for the code it reads as."""
 
 Moment = Annotated[dt.datetime, AfterValidator(_in_years)]

@@ -101,7 +101,7 @@ RESOURCES: Final[dict[str, tuple[Need, Need]]] = {
     "risks": USUAL,
     "scenarios": USUAL,
     "sessions": USUAL,
-    "static": USUAL,
+    "static": (Need(None, "address"), WRITE),  # what pages look like, that of the signed-out one too
     "tokens": ADMIN,
     "users": ADMIN,
     "webhooks": ADMIN,  # where the shop's events are sent to
@@ -155,13 +155,16 @@ class Gate:
         Whether requests must prove who asks; if not, all are of this computer's user, an admin.
     on_loopback
         Whether only this machine can reach the service.
+    signed_out
+        What answers a browser that asks for the first page and has not signed in; None answers as to a program.
     """
 
     def __init__(
-        self, app: ASGIApp, access: Access, audit: AuditLog, limits: RateLimits, *, required: bool, on_loopback: bool
-    ) -> None:
+        self, app: ASGIApp, access: Access, audit: AuditLog, limits: RateLimits, *, required: bool, on_loopback: bool,
+        signed_out: ASGIApp | None = None,
+    ) -> None:  # fmt: skip
         self.app, self.access, self.audit, self.limits = app, access, audit, limits
-        self.required, self.on_loopback = required, on_loopback
+        self.required, self.on_loopback, self.signed_out = required, on_loopback, signed_out
         self._proving: dict[bytes, asyncio.Task[Principal]] = {}
         self._anyone = Principal(actor.computer_user(), "admin", ROLES["admin"], None, via="none", key="none")
 
@@ -183,6 +186,9 @@ class Gate:
             # What a user may not do is written down; what nobody in particular tries would only fill the disk.
             if way_out.who is not None and need.writes and refused.status == 403:
                 await self._write_down(way_out.who, scope, refused.status, address)
+            if refused.status == 401 and self.signed_out is not None and _is_visit(scope):
+                await self.signed_out(scope, receive, send)
+                return
             await problems.refuse(
                 scope, send, refused.status, refused.name, refused.detail, [*refused.headers, *way_out.headers]
             )
@@ -301,6 +307,12 @@ class _WayOut:
         # What was refused has changed nothing, so its answer need not wait for the disk.
         if status < 400:
             await written
+
+
+def _is_visit(scope: Connection) -> bool:
+    """Whether a browser asks for the first page."""
+    accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return scope["path"] == "/" and scope["method"] == "GET" and b"text/html" in accepted
 
 
 def _named(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

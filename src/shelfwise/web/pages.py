@@ -11,6 +11,7 @@ from typing import Final, cast
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from shelfwise.services import insights
 from shelfwise.services.insights import Today
@@ -36,6 +37,11 @@ def first_page(request: Request) -> HTMLResponse:
     return HTMLResponse(page(insights.today(shop)), headers={"Content-Security-Policy": POLICY})
 
 
+async def signed_out(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a browser whose visitor has not signed in: 401, and how to."""
+    await HTMLResponse(_signed_out(), 401, {"Content-Security-Policy": POLICY})(scope, receive, send)
+
+
 @router.get("/static/{name}")
 def static_file(name: str) -> Response:
     """Give a file that pages need."""
@@ -47,25 +53,41 @@ def static_file(name: str) -> Response:
 
 def page(read: Today) -> str:
     """Return the first page as HTML."""
+    told = element("p", today.freshness(read), class_="freshness")
+    return _page(f"Today: {read.sentence()}", told, today.body(read), _foot())
+
+
+@cache
+def _signed_out() -> str:
+    said = join(
+        element("h1", "You are not signed in"),
+        element("p", "When the service starts on this machine, it prints a link that signs its owner in, once."),
+        element(
+            "p",
+            "For another link, run ",
+            element("code", "shelfwise user link owner"),
+            " there, or with your own name in place of owner.",
+        ),
+        element("p", "Programs send an API token instead: ", element("code", "Authorization: Bearer sw_...")),
+    )
+    return _page("Sign in", None, element("section", said), None)
+
+
+def _page(title: str, beside: Markup | None, content: Markup, foot: Markup | None) -> str:
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", f"Today: {read.sentence()}"),
+        element("title", title),
         element("link", rel="icon", href=_address("icon.svg")),
         element("link", rel="stylesheet", href=_address("site.css")),
     )
-    top = element(
-        "header",
-        element("a", "Shelfwise", href="/", class_="brand"),
-        element("p", today.freshness(read), class_="freshness"),
-        class_="top",
-    )
+    top = element("header", element("a", "Shelfwise", href="/", class_="brand"), beside, class_="top")
     return "<!doctype html>\n" + element(
         "html",
         head,
-        element("body", top, element("main", today.body(read)), _foot()),
+        element("body", top, element("main", content), foot),
         lang="en",
     )
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from pydantic.config import JsonDict
 
 from shelfwise.api.dependencies import ServingNow
@@ -37,7 +37,7 @@ class PredictRequest(BaseModel):
         max_length=MOST_OBSERVATIONS,
         description="Units sold on each of the dates, zero or more; parts of one day are added up.",
     )
-    product_id: Annotated[int | str, Field(union_mode="left_to_right")] = Field(
+    product_id: StrictInt | str = Field(
         description="What the answer calls the product; text or a number.", examples=["CUP-01"]
     )
     days_ahead: int = Field(7, ge=1, le=30, description="Days to forecast.")
