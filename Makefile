@@ -1,7 +1,7 @@
 # Everything a developer or a continuous-integration machine runs. `make help` lists it.
 SHELL := /bin/bash
 PY := .venv/bin/python
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 # The tests start hundreds of interpreters; each would compile every module anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE

@@ -11,54 +11,21 @@ import argparse
 import http.client
 import io
 import json
-import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 import polars as pl
+from _service import Service
 
-SHELFWISE = [sys.executable, "-c", "from shelfwise.cli.main import main; main()"]
 JSON = {"Content-Type": "application/json"}
 
 
-class Service:
-    """A service that runs in a process of its own, with its log in a file."""
-
-    def __init__(self, folder: Path, database: str | None) -> None:
-        self.log = folder / "log"
-        environment = dict(os.environ)
-        if database is not None:
-            environment["SHELFWISE_DATABASE"] = database
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*SHELFWISE, "serve", "--port", "0", "--no-authentication"], cwd=folder, stderr=log, env=environment
-            )
-        began = time.perf_counter()
-        while not (found := re.search(r"http://[\d.]+:(\d+)", self.log.read_text())):
-            if self.process.poll() is not None or time.perf_counter() - began > 60:
-                raise SystemExit(self.log.read_text())
-            time.sleep(0.01)
-        self.port = int(found[1])
-
-    def connection(self) -> http.client.HTTPConnection:
-        """Return a new connection."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-
-    def cpu_seconds(self) -> float:
-        """Return the processor time that the service has used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def close(self) -> None:
-        """End it."""
-        self.process.terminate()
-        self.process.wait()
+def connected(service: Service) -> http.client.HTTPConnection:
+    """Return a new connection."""
+    return http.client.HTTPConnection("127.0.0.1", service.port, timeout=300)
 
 
 def sent(connection: http.client.HTTPConnection, path: str, body: bytes, headers: dict[str, str]) -> bytes:
@@ -84,7 +51,7 @@ def as_fast_as_possible(service: Service, clients: int, movements: int) -> None:
     waited: list[float] = []
 
     def send(client: int) -> None:
-        connection = service.connection()
+        connection = connected(service)
         for n in range(each):
             began = time.perf_counter()
             sent(connection, "/inventory", sale(client * each + n), JSON)
@@ -103,7 +70,7 @@ def as_fast_as_possible(service: Service, clients: int, movements: int) -> None:
 def paced(service: Service, per_second: float, seconds: float) -> None:
     """Send single sales evenly, each on time whether the one before was answered or not."""
     waited: list[float] = []
-    connections = [service.connection() for _ in range(8)]
+    connections = [connected(service) for _ in range(8)]
     locks = [threading.Lock() for _ in connections]
     threads = []
 
@@ -140,9 +107,7 @@ def tables(service: Service, rows: int) -> None:
         else:
             made.with_columns(pl.col("createdAt").dt.to_string("iso:strict")).write_ndjson(raw)
         cpu, began = service.cpu_seconds(), time.perf_counter()
-        answer = json.loads(
-            sent(service.connection(), "/api/v1/movements", raw.getvalue(), {"Content-Type": media_type})
-        )
+        answer = json.loads(sent(connected(service), "/api/v1/movements", raw.getvalue(), {"Content-Type": media_type}))
         seconds, cpu = time.perf_counter() - began, service.cpu_seconds() - cpu
         told(f"a table of {rows:,} rows, {name}, {len(raw.getvalue()) / 1e6:.0f} MB", answer["inserted"], seconds, cpu)
 
@@ -170,7 +135,8 @@ def main() -> None:
     parser.add_argument("--database", help="an empty database on a server; default a SQLite file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(Path(folder), options.database)
+        settings = {} if options.database is None else {"SHELFWISE_DATABASE": options.database}
+        service = Service(Path(folder), settings, "--no-authentication")
         try:
             if options.movements:
                 as_fast_as_possible(service, options.clients, options.movements)
