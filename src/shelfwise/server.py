@@ -111,6 +111,7 @@ def asgi(
             serving.followed = forecasts.expire
             yield
         audit.close()
+        await limits.close()
         if end_spans is not None:
             end_spans()
 

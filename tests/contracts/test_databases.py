@@ -398,7 +398,7 @@ def test_an_import_killed_at_any_statement_is_whole_or_nothing(address: Address,
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("kind", EVERY)
-@pytest.mark.parametrize("stride", [43, pytest.param(7, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("stride", [97, pytest.param(7, marks=pytest.mark.nightly)])
 def test_a_change_of_the_schema_killed_at_any_statement_is_finished_by_the_next(
     kind: str, stride: int, tmp_path: Path
 ) -> None:

@@ -18,7 +18,11 @@ from shelfwise.forecasting.catalog import MODELS, estimator
 NAN = float("nan")
 HORIZON = 9
 
-pytestmark = pytest.mark.parametrize("model", sorted(MODELS))
+# These search through dozens of models for each series; their sister `auto_ets` stands for them at every change.
+SEARCHING = {"auto_arima", "auto_ces"}
+pytestmark = pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=pytest.mark.nightly) if name in SEARCHING else name for name in sorted(MODELS)]
+)
 
 
 def counts(n=8, periods=120, seed=0):

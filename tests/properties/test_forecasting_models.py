@@ -19,7 +19,7 @@ HISTORIES = arrays.arrays(
 )
 
 
-# These search through dozens of models for each series; the contract tests run them at every change.
+# These search through dozens of models for each series.
 SEARCHING = {"auto_arima", "auto_ces", "auto_ets"}
 QUICK_FIRST = [pytest.param(name, marks=pytest.mark.nightly) if name in SEARCHING else name for name in sorted(MODELS)]
 

@@ -499,7 +499,7 @@ SOLD = Content("sale", "tea", "main", START + timedelta(days=1), 5.0)
     ]
 )
 @given(walk=st.lists(steps, min_size=1, max_size=14))
-@settings(max_examples=int(os.environ.get("SHELFWISE_STOCK_WALKS", "15")), suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("SHELFWISE_STOCK_WALKS", "8")), suppress_health_check=list(HealthCheck))
 def test_any_movements_leave_the_stock_demand_orders_and_history_that_the_model_has(
     shop: App, walk: list[tuple[Any, ...]]
 ) -> None:

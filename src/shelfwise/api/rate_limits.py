@@ -15,7 +15,7 @@ import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -129,6 +129,12 @@ class RateLimits:
     async def of_address(self, kind: str, address: str) -> Allowance | None:
         """Count a request that does not prove who asks; ``kind`` is ``address``, ``sign-in`` or ``refused``."""
         return await self._hit(kind, address)
+
+    async def close(self) -> None:
+        """Let go of the connections to Redis."""
+        if self._shared is not None:
+            storage: Any = self._shared.storage
+            await storage.bridge.get_connection().aclose()
 
     async def exhausted(self, kind: str, address: str) -> Allowance | None:
         """Return the allowance of an address that has used it up, without counting; else None."""
