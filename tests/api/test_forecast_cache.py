@@ -49,6 +49,7 @@ class Fronted:
 @pytest.fixture
 def fronted(shop: App, served: TestClient, monkeypatch: pytest.MonkeyPatch) -> Fronted:
     monkeypatch.setattr(forecast_cache, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(forecast_cache, "PATIENCE_SECONDS", 0.0)
     return Fronted(shop, served)
 
 

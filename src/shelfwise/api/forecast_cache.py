@@ -1,9 +1,10 @@
 """The hot path of the service: forecasts that were read before are answered from memory, byte for byte.
 
 An ASGI layer between the gate, which has said who asks and counted them, and the routes. What it keeps are the routes'
-own answers, so it has no words of its own; what it answers is what the route would. It looks at the events in the
-database at most every `FRESH_SECONDS` and lets go of the answers of products whose forecast has changed: what this
-process changed itself is seen at once (`expire`), what another one changed within that time.
+own answers, so it has no words of its own; what it answers is what the route would. While it is asked, it looks at the
+events in the database every `FRESH_SECONDS` and lets go of the answers of products whose forecast has changed. What this
+process changed itself is seen at once (`expire`), what another one changed within `PATIENCE_SECONDS`: only a look that
+is older than that is waited for.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _log: Final = logging.getLogger(__name__)
 PREFIX: Final = "/api/v1/products/"
 SUFFIX: Final = "/forecast"
 TEMPLATE: Final = "/api/v1/products/{product:path}/forecast"
-FRESH_SECONDS: Final = 0.2
+FRESH_SECONDS: Final = 0.1
+PATIENCE_SECONDS: Final = 0.2
 MOST_BYTES: Final = 64 << 20
 LARGEST: Final = 1 << 20
 LONGEST_QUERY: Final = 300
@@ -77,8 +79,11 @@ class ForecastCache:
         if scope["type"] != "http" or scope["method"] != "GET" or not _is_forecast(scope):
             await self.app(scope, receive, send)
             return
-        if monotonic() - self._looked >= FRESH_SECONDS:
-            await self._look()
+        age = monotonic() - self._looked
+        if age >= FRESH_SECONDS:
+            look = self._look()
+            if age >= PATIENCE_SECONDS:
+                await asyncio.shield(look)
         key = scope["path"], scope["query_string"]
         kept = self._kept.get(key)
         if kept is None:
@@ -96,10 +101,10 @@ class ForecastCache:
         await send({"type": "http.response.start", "status": 200, "headers": list(kept.headers)})
         await send({"type": "http.response.body", "body": kept.body})
 
-    async def _look(self) -> None:
+    def _look(self) -> asyncio.Task[None]:
         if self._looking is None:
             self._looking = asyncio.create_task(self._look_now())
-        await asyncio.shield(self._looking)
+        return self._looking
 
     async def _look_now(self) -> None:
         began, expired = monotonic(), self._expired

@@ -7,6 +7,7 @@ the event in the outbox still tells of: the job behind it follows.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -65,6 +66,9 @@ class Reacting:
 
     def _run(self) -> None:
         self._reacted((), Future())  # what it needs in memory is read before the first sale comes
+        # It stays for the life of the process, as do the modules and routes: a collection that looks through all of it
+        # again would hold up every request for some tenths of a second.
+        gc.freeze()
         while True:
             with self._changed:
                 while not (self._waiting or self._ending or self._more):
