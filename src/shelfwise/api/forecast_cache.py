@@ -2,8 +2,8 @@
 
 An ASGI layer between the gate, which has said who asks and counted them, and the routes. What it keeps are the routes'
 own answers, so it has no words of its own; what it answers is what the route would. While it is asked, it looks at the
-events in the database every `FRESH_SECONDS` and lets go of the answers of products whose forecast has changed. What this
-process changed itself is seen at once (`expire`), what another one changed within `PATIENCE_SECONDS`: only a look that
+events in the database every `FRESH_SECONDS` and lets go of the answers of products whose forecast has changed. What
+this process changed itself is seen at once (`expire`), what another one changed within `PATIENCE_SECONDS`: only a look that
 is older than that is waited for.
 """
 
