@@ -1,10 +1,10 @@
 """The hot path of the service: forecasts that were read before are answered from memory, byte for byte.
 
-An ASGI layer between the gate, which has said who asks and counted them, and the routes. What it keeps are the routes'
-own answers, so it has no words of its own; what it answers is what the route would. While it is asked, it looks at the
-events in the database every `FRESH_SECONDS` and lets go of the answers of products whose forecast has changed. What
-this process changed itself is seen at once (`expire`), what another one changed within `PATIENCE_SECONDS`: only a look that
-is older than that is waited for.
+An ASGI layer between the gate, which has said who asks and counted them, and the routes. What it keeps are the
+routes' own answers, so it has no words of its own; what it answers is what the route would. While it is asked, it
+looks at the events in the database every `FRESH_SECONDS` and lets go of the answers of products whose forecast has
+changed. What this process changed itself is seen at once (`expire`), what another one changed within
+`PATIENCE_SECONDS`: only a look that is older than that is waited for.
 """
 
 from __future__ import annotations
