@@ -14,10 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
-import os
-import re
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -26,6 +22,7 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import polars as pl
+from _service import Service
 
 from shelfwise.app import App, open_app
 from shelfwise.domain import frames
@@ -33,7 +30,6 @@ from shelfwise.domain.events import MovementsRecorded
 from shelfwise.services import importing, live
 from shelfwise.storage import live_forecasts, outbox, sales
 
-SERVE = [sys.executable, "-c", "from shelfwise.cli.main import main; main()", "serve", "--port", "0"]
 WEEK = np.array([1.0, 0.9, 0.9, 1.0, 1.2, 1.6, 0.8])
 WARM_UP = 20  # sales before the clock runs: the first of a process read what later ones have in memory
 UNLIMITED = {f"SHELFWISE_RATE_LIMIT_{who}": "0" for who in ("VIEWER", "PLANNER", "ADMIN", "SERVICE", "ADDRESS")}
@@ -101,26 +97,17 @@ def one_by_one(app: App, products: list[str]) -> None:
 
 def over_http(path: Path, model: str, products: list[str], per_second: float) -> None:
     """Sell over HTTP at a fixed rate and print the times."""
-    environment = os.environ | UNLIMITED | {"SHELFWISE_DATABASE": str(path), "SHELFWISE_MODEL": model}
-    process = subprocess.Popen(SERVE, cwd=path.parent, env=environment, stderr=subprocess.PIPE, text=True)
+    service = Service(path.parent, UNLIMITED | {"SHELFWISE_DATABASE": str(path), "SHELFWISE_MODEL": model})
     try:
-        assert process.stderr is not None
-        url = token = ""
-        for text in process.stderr:
-            if found := re.search(r"http://[\d.]+:\d+", text):
-                url = url or found[0]
-            if found := re.search(r"API token of owner, shown this once: (sw_\S+)", text):
-                token = found[1]
-                break
-        wall, others = asyncio.run(_sold(url, token, products, per_second, process.pid))
+        token = service.awaited(r"API token of owner, shown this once: (sw_\S+)")
+        wall, others = asyncio.run(_sold(service, token, products, per_second))
         told(f"over HTTP, {per_second:g} a second", wall)
         print(f"  processor time of the service a sale: {1e3 * others / len(wall):.1f} ms")
     finally:
-        process.kill()
-        process.communicate()
+        service.close()
 
 
-async def _sold(url: str, token: str, products: list[str], per_second: float, pid: int) -> tuple[list[float], float]:
+async def _sold(service: Service, token: str, products: list[str], per_second: float) -> tuple[list[float], float]:
     wall: list[float] = []
     answered: list[str] = []
 
@@ -134,6 +121,7 @@ async def _sold(url: str, token: str, products: list[str], per_second: float, pi
         return answered[-1]
 
     headers = {"Authorization": f"Bearer {token}"}
+    url = f"http://127.0.0.1:{service.port}"
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=120) as client:
         while await sell(client, products[0]) != "done":  # until the service has the shop in memory
             await asyncio.sleep(1)
@@ -141,7 +129,7 @@ async def _sold(url: str, token: str, products: list[str], per_second: float, pi
             await sell(client, product)
         wall.clear()
         answered.clear()
-        before, start = _processor_seconds(pid), time.perf_counter()
+        before, start = service.cpu_seconds(), time.perf_counter()
         tasks = []
         for number, product in enumerate(products[WARM_UP:]):
             await asyncio.sleep(max(0.0, start + number / per_second - time.perf_counter()))
@@ -150,12 +138,7 @@ async def _sold(url: str, token: str, products: list[str], per_second: float, pi
         late = sum(reaction != "done" for reaction in answered)
         if late:
             print(f"  {late:,} of {len(answered):,} were answered before their reaction was done")
-        return wall, _processor_seconds(pid) - before
-
-
-def _processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return wall, service.cpu_seconds() - before
 
 
 def told(how: str, wall: list[float]) -> None:
