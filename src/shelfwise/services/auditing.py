@@ -1,7 +1,8 @@
 """The audit log: who wrote what, when, from where, and what came of it.
 
-A request that writes is answered only once its entry is on disk, so no acknowledged write is missing from the log; the
-entries of requests that come together share one transaction. What cannot be known is a change whose answer was never
+A request that writes is answered only once its entry is on disk, so no acknowledged write is missing from the log; one
+that was refused does not wait for it. The entries of requests that come together share one transaction, and those of
+stock movements are in the movements' own. What cannot be known is a change whose answer was never
 given because the process died between the two commits. If the log itself cannot be written, the entry goes to the
 program's log, whole, and the answer is given: the change has been made and saying otherwise would be a lie.
 """
