@@ -82,7 +82,7 @@ def scores(document: str) -> list[dict[str, object]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in json.loads(document)["scores"]]
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("by", [pytest.param(signal.SIGINT, marks=pytest.mark.nightly), signal.SIGKILL])
 def test_what_was_finished_is_kept_and_the_same_command_goes_on_from_there(folder: Path, by: signal.Signals) -> None:
     code, said = stopped(folder, by, COMPARE)
     kept = saved(folder)
