@@ -119,6 +119,18 @@ class ForecastRefreshed(Event):
     products: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Unreadable(Event):
+    """What was stored as ``stored_as`` and this version of the program cannot read; it is never written.
+
+    Whoever looks for what an event changed must take it for one that may have changed anything.
+    """
+
+    name: ClassVar[str] = "unreadable"
+    stored_as: str
+    reason: str
+
+
 EVENTS: Final[dict[str, type[Event]]] = {
     event.name: event
     for event in (

@@ -8,7 +8,8 @@ Three threads:
 
 Every event becomes its jobs exactly once: the events are read, their jobs queued and the reader's place moved on in one
 transaction that holds the writers' turn. Events are written within the same turn, so their numbers become visible in
-their order on every kind of database, and none can appear behind the place. Any number of workers may relay.
+their order on every kind of database, and none can appear behind the place. Any number of workers may relay. An event
+whose reaction fails is kept as a parked job, in that transaction too, and the events after it go on.
 """
 
 from __future__ import annotations
@@ -31,13 +32,16 @@ from shelfwise.app import App
 from shelfwise.domain.calendar import ShopCalendar
 from shelfwise.domain.errors import ConflictError, DataError, ParameterError, ShelfwiseError
 from shelfwise.execution.local import OutOfTime, WorkerLost, Workers
-from shelfwise.services.job_kinds import KINDS, Kind, Payload
+from shelfwise.services.job_kinds import KINDS, REACT, Kind, Payload
+from shelfwise.services.jobs import wanted as job_of
 from shelfwise.services.reactions import SCHEDULE, Scheduled, jobs_after, next_time, rule_of
 from shelfwise.services.wake import RedisBell, Wake, channel_of
 from shelfwise.settings import Settings
 from shelfwise.storage import jobs, outbox, workers
 from shelfwise.storage.database import Database
 from shelfwise.storage.jobs import Job, Wanted, merged
+from shelfwise.storage.outbox import Happened
+from shelfwise.storage.savepoints import each_whatever_fails
 from shelfwise.storage.workers import Due
 
 _log: Final = logging.getLogger(__name__)
@@ -77,12 +81,33 @@ def relay(app: App) -> int:
             return 0
     with app.database.write() as connection:
         events = outbox.since(connection, workers.read_until(connection, READER), limit=EVENTS_AT_ONCE)
-        wanted: list[Wanted] = [job for each in events for job in jobs_after(connection, each.event)]
-        if wanted:
-            jobs.enqueue(connection, wanted)
+        reacted = each_whatever_fails(connection, events, lambda some: _react(connection, some))
+        failed = [(event, error) for event, error in zip(events, reacted, strict=True) if error is not None]
+        parked = [_park(connection, event, error) for event, error in failed]
         if events:
             workers.set_read_until(connection, READER, events[-1].number)
+    for number, (event, error) in zip(parked, failed, strict=True):
+        _log.error(
+            "what follows from event %d (%s) could not be told: %s; the events after it go on, it waits as job %d: "
+            "shelfwise jobs show %d", event.number, event.event.name, _said(error), number, number,
+            exc_info=_fault(error),
+        )  # fmt: skip
     return len(events)
+
+
+def _react(connection: Any, events: Sequence[Happened]) -> list[None]:
+    """Queue what follows from events, in their order."""
+    wanted = [job for each in events for job in jobs_after(connection, each.event)]
+    if wanted:
+        jobs.enqueue(connection, wanted)
+    return [None] * len(events)
+
+
+def _park(connection: Any, happened: Happened, error: Exception) -> int:
+    """Keep an event whose reaction fails as a parked job, so that it holds nobody up and is not forgotten."""
+    payload = {"event": happened.number, "name": happened.event.name}
+    wanted = job_of(REACT, payload, str(happened.number))
+    return jobs.park(connection, wanted, f"event {happened.number} ({happened.event.name}): {_said(error)}")
 
 
 def queue_scheduled(app: App, schedule: Sequence[Scheduled] = SCHEDULE, kinds: Mapping[str, Kind] = KINDS) -> int:

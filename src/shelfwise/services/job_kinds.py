@@ -67,6 +67,17 @@ def refresh_series(app: App, payload: Payload, progress: Progress) -> dict[str, 
     return {"series": len(live.refresh(app, products))}
 
 
+def react(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Queue what follows from an ``event`` of the outbox whose reaction failed when its turn came."""
+    from shelfwise.services import reactions
+    from shelfwise.storage import jobs, outbox
+
+    with app.database.write() as connection:
+        happened = outbox.numbered(connection, int(payload["event"]))
+        wanted = reactions.jobs_after(connection, happened.event)
+        return {"jobs": sorted(set(jobs.enqueue(connection, wanted)))}
+
+
 def publish_forecasts(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     """Work out the forecast, order and risk of every live series anew."""
     from shelfwise.services import live
@@ -128,6 +139,7 @@ def tidy(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
 
 
 REFRESH: Final = "refresh_series"
+REACT: Final = "react_to_event"
 PUBLISH: Final = "publish_forecasts"
 PLAN: Final = "plan"
 BACKTEST: Final = "backtest"
@@ -138,6 +150,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (
         Kind(REFRESH, refresh_series, priority=10, together=100),
+        Kind(REACT, react, most_attempts=3, priority=10),
         Kind(PUBLISH, publish_forecasts, apart=True, timeout_seconds=3600, most_attempts=3, priority=30),
         Kind(PLAN, plan, apart=True, timeout_seconds=3600, most_attempts=3, priority=40),
         Kind(BACKTEST, backtest, apart=True, timeout_seconds=6 * 3600, most_attempts=3, priority=70),

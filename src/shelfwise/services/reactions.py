@@ -14,6 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from shelfwise.app import App
+from shelfwise.domain.errors import DataError
 from shelfwise.domain.events import (
     MOST_PRODUCTS,
     Event,
@@ -27,6 +28,7 @@ from shelfwise.domain.events import (
     PlanPublished,
     PurchaseOrderChanged,
     RecommendationDecided,
+    Unreadable,
 )
 from shelfwise.services import job_kinds
 from shelfwise.services.jobs import Wanted, wanted
@@ -85,7 +87,17 @@ REACTIONS: Final[Mapping[type[Event], Reaction]] = {
 
 
 def jobs_after(connection: Any, event: Event) -> Sequence[Wanted]:
-    """Return the jobs that follow from an event."""
+    """Return the jobs that follow from an event.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, so nobody knows what follows.
+    """
+    if isinstance(event, Unreadable):
+        raise DataError(
+            f"{event.reason}; where a newer version of the program wrote it, let that one work: `shelfwise jobs retry`"
+        )
     reaction: Reaction = REACTIONS.get(type(event), _nothing)
     return reaction(connection, event)
 

@@ -12,8 +12,8 @@ cancelled  a person dropped it, or it was merged into a later job of its kind an
 
 Who may write what, on each kind of database:
 
-* **Whatever makes a job queued holds the writers' turn** (`Database.write`): `enqueue`, `retry`, `fail`, `put_back`.
-  The turn is what makes merging exact: nobody else can queue a job between the look and the insert.
+* **Whatever makes a job queued holds the writers' turn** (`Database.write`): `enqueue`, `retry`, `fail`, `put_back`,
+  `park`. The turn is what makes merging exact: nobody else can queue a job between the look and the insert.
 * **Whatever a holder does to what it holds, and claiming, locks single rows** (`Database.write_beside`): `claim`,
   `begin`, `renew`, `tell`, `finish`. Claimers pass over rows that another one has locked (SKIP LOCKED), so they neither
   wait for each other nor for a large import; on SQLite, the file's one lock does the same.
@@ -34,7 +34,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from shelfwise.domain.errors import ConflictError, NotFound, ParameterError
-from shelfwise.storage.database import clock
+from shelfwise.storage.database import clock, insert_one
 from shelfwise.storage.tables import CODE_LENGTH, jobs
 
 STATES: Final = ("queued", "running", "done", "parked", "cancelled")
@@ -155,6 +155,16 @@ def enqueue(connection: Connection, wanted: Sequence[Wanted]) -> list[int]:
         made = select(jobs.c.kind, jobs.c.subject, jobs.c.id).where(jobs.c.id > highest)
         ids |= {(kind, subject): number for kind, subject, number in connection.execute(made)}
     return [ids[one.kind, one.subject] for one in wanted]
+
+
+def park(connection: Connection, wanted: Wanted, error: str) -> int:
+    """Keep a job that failed before it could be queued, for a person to look at; return its number.
+
+    Needs the writers' turn. ``shelfwise jobs retry`` queues it like any other.
+    """
+    moment = now(connection)
+    row = _row(wanted, moment, moment) | {"state": "parked", "error": error[:LONGEST_ERROR], "finished_at": moment}
+    return insert_one(connection, jobs, row)
 
 
 def claim(connection: Connection, holder: str, kinds: Iterable[str], *, limit: int, lease_seconds: float) -> list[Job]:
