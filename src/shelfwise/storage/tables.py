@@ -671,6 +671,72 @@ workers = Table(
     Column("last_seen", Instant, nullable=False),
 )
 
+# How the services that connectors ask have behaved, one row for each that was ever asked. See
+# `shelfwise.storage.connectors`.
+connectors = Table(
+    "connectors",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(32), nullable=False, unique=True),
+    # Requests that failed since the last one that was answered.
+    Column("failures", Integer, nullable=False),
+    # While its breaker is open: when it may be tried again, and how long that pause is.
+    Column("retry_at", Instant),
+    Column("pause_seconds", Double, nullable=False),
+    Column("tried_at", Instant),
+    Column("succeeded_at", Instant),
+    Column("error", Text),
+)
+
+# How far each feed of a connector is read, which moves in the transaction that books the rows.
+connector_feeds = Table(
+    "connector_feeds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("connector", String(32), nullable=False),
+    Column("feed", String(32), nullable=False),
+    # Fingerprint of the address: another address is another service, whose cursors mean something else.
+    Column("origin", String(64), nullable=False),
+    # The service's cursor; null before its first page.
+    Column("read_until", Text),
+    Column("read_at", Instant, nullable=False),
+    Column("booked", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    UniqueConstraint("connector", "feed"),
+)
+
+connector_runs = Table(
+    "connector_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("connector", String(32), nullable=False, index=True),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("pages", Integer, nullable=False),
+    Column("booked", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("error", Text),
+    CheckConstraint("outcome IN ('done', 'failed', 'paused', 'overtaken')", name="outcome"),
+)
+
+# Rows that could not be booked, each once however often it came.
+connector_refusals = Table(
+    "connector_refusals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("connector", String(32), nullable=False),
+    Column("feed", String(32), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    UniqueConstraint("connector", "feed", "sha256"),
+)
+
 # Fitted models that a person can name, compare and put to work; the arrays themselves are files under `sha256`. See
 # `shelfwise.storage.artefacts`.
 model_versions = Table(
