@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
@@ -69,7 +68,7 @@ def numbered(connection: Connection, number: int) -> Happened:
     return _happened(row)
 
 
-def _happened(row: Row[Any]) -> Happened:
+def _happened(row: Row[int, datetime, str, str]) -> Happened:
     try:
         return Happened(row[0], row[1], read_event(row[2], row[3]))
     except DataError as error:
