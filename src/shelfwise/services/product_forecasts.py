@@ -49,6 +49,21 @@ class Source:
             return ("live", *(f"{row.warehouse} {row.version} {row.sha256}" for row in self.rows))
         return ("plan", str(None if self.run is None else self.run.id))
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """All that an answer is made of, so that nothing else, of another database either, has the same.
+
+        A plan's moment is in it: where a database was put back to an older state, its numbers are given out again.
+        """
+        if self.rows:
+            rows = tuple(
+                (row.warehouse, row.version, row.sha256, row.model, row.model_version, row.data_until, row.horizon,
+                 row.computed_at) for row in self.rows
+            )  # fmt: skip
+            return ("live", self.product, rows)
+        run = self.run
+        return ("plan", self.product, None if run is None else (run.id, run.created_at, run.data_until))
+
 
 @dataclass(frozen=True)
 class WarehouseForecast:

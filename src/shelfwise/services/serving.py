@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
-from typing import Literal
+from typing import Final, Literal
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
@@ -17,8 +18,14 @@ from shelfwise.services.background import Background
 from shelfwise.services.metrics import Metrics
 from shelfwise.services.reacting import Reacting
 from shelfwise.services.recording import Recorder
+from shelfwise.services.shared_answers import SharedAnswers
+from shelfwise.services.wake import name_in_redis
+
+_log: Final = logging.getLogger(__name__)
 
 State = Literal["ready", "failed"]
+SHARED: Final = "shared forecasts"
+"""The name of the cache in the metrics that several processes share."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +36,21 @@ class Readiness:
     ----------
     database, model, worker
         Whether the database answers, whether a forecast can be made, and whether somebody works on jobs.
+    cache
+        Whether the Redis that answers are shared in answers; None where there is none.
     reasons
-        What is wrong; empty where nothing is.
+        What is wrong, in words that anyone may read; empty where nothing is.
     """
 
     database: State
     model: State
     worker: State
+    cache: State | None = None
     reasons: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
-        """Whether everything is ready."""
+        """Whether all that answers need is ready; they are the same without a cache."""
         return self.database == self.model == self.worker == "ready"
 
 
@@ -62,6 +72,8 @@ class Serving:
         The worker in this process; None where others work.
     followed
         Called, from any thread, once forecasts of this process follow movements.
+    answers
+        Forecasts that other processes made, too; None where there is no Redis to share them in.
     """
 
     shop: App
@@ -70,6 +82,7 @@ class Serving:
     metrics: Metrics = field(default_factory=Metrics, repr=False)
     background: Background | None = field(default=None, repr=False)
     followed: Callable[[], None] = field(default=lambda: None, repr=False)
+    answers: SharedAnswers | None = field(default=None, repr=False)
     recorder: Recorder = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -85,10 +98,15 @@ class Serving:
         metrics
             Where to count; None counts where nobody looks.
         """
+        metrics = metrics or Metrics()
+        answers = None
+        if shop.settings.redis_url is not None:  # first, since an address that is none ends the start
+            url = shop.settings.redis_url.get_secret_value()
+            answers = SharedAnswers(url, name_in_redis(shop, "forecasts"), metrics.cache(SHARED))
         processes = shop.settings.inference_processes
         workers = Workers(processes, modules=("shelfwise.services.stateless",))
-        serving = cls(shop, workers, Reacting.to_movements(shop), metrics or Metrics())
-        serving.metrics.watch(shop, processes, workers.alive)
+        serving = cls(shop, workers, Reacting.to_movements(shop), metrics, answers=answers)
+        metrics.watch(shop, processes, workers.alive)
         if shop.settings.embedded_worker:
             serving.background = Background(shop)
             serving.background.start()
@@ -101,6 +119,8 @@ class Serving:
             self.reacting.close()
         if self.background is not None:
             self.background.close()
+        if self.answers is not None:
+            self.answers.close()
         self.workers.close()
 
     def __enter__(self) -> Serving:
@@ -140,13 +160,20 @@ class Serving:
             with self.shop.database.read():
                 pass  # opening a read looks at the database
         except ShelfwiseError as error:
-            reasons.append(str(error))
+            # Whoever asks need not have proved who they are, and the error names the database's address.
+            _log.warning("the service is not ready: %s", error)
+            reasons.append("the database does not answer; the log says why, and so does `shelfwise doctor`")
         database: State = "failed" if reasons else "ready"
         alive = self.workers.alive()
         if not alive:
             reasons.append("no process that makes forecasts is running; restart the service")
         worker = self._worker(reasons) if database == "ready" else "failed"
-        return Readiness(database, "ready" if alive else "failed", worker, tuple(reasons))
+        cache: State | None = None
+        if self.answers is not None:
+            cache = "ready" if self.answers.well else "failed"
+            if cache == "failed":
+                reasons.append("Redis does not answer, so each process keeps answers for itself; they are the same")
+        return Readiness(database, "ready" if alive else "failed", worker, cache, tuple(reasons))
 
     def _worker(self, reasons: list[str]) -> State:
         """Look whether anybody works on jobs; a worker of this process does from the moment it is started."""

@@ -138,6 +138,11 @@ class RedisBell:
 
 def channel_of(app: App) -> str:
     """Return the channel of a shop's database."""
+    return name_in_redis(app, "wake")
+
+
+def name_in_redis(app: App, what: str) -> str:
+    """Return under which name something of a shop's database stands in a Redis that other shops may use, too."""
     address = app.database.address
     named = str(address.path.expanduser().absolute()) if address.path is not None else str(address)
-    return f"shelfwise:{hashlib.sha256(named.encode()).hexdigest()[:32]}:wake"
+    return f"shelfwise:{hashlib.sha256(named.encode()).hexdigest()[:32]}:{what}"

@@ -17,12 +17,12 @@ State = Literal["ready", "failed", "not configured"]
 class Health(BaseModel):
     """How the service is."""
 
-    status: Literal["healthy", "unhealthy"] = Field(description="`healthy` where all that is configured is ready.")
+    status: Literal["healthy", "unhealthy"] = Field(description="`healthy` where all that answers need is ready.")
     model_ready: bool = Field(description="Whether a forecast can be made.")
     gpu_available: bool = Field(description="Whether models run on a graphics processor.")
     device: str = Field(description="Where models run.", examples=["cpu"])
     database: State = Field(description="Whether the database answers.")
-    cache: State = Field(description="Whether the second level of the cache answers.")
+    cache: State = Field(description="Whether the Redis answers that processes share forecasts in.")
     worker: State = Field(description="Whether the background worker is alive.")
     reasons: list[str] = Field(description="What is wrong; empty where nothing is.")
 
@@ -43,7 +43,7 @@ def health(serving: ServingNow, response: Response) -> Health:
         gpu_available=False,
         device="cpu",
         database=found.database,
-        cache="not configured",
+        cache=found.cache or "not configured",
         worker=found.worker,
         reasons=list(found.reasons),
     )

@@ -10,7 +10,7 @@ import polars as pl
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from shelfwise.api.dependencies import ShopNow
+from shelfwise.api.dependencies import ServingNow, ShopNow
 from shelfwise.api.etags import etag, headers, matches, not_modified
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
@@ -146,9 +146,8 @@ class ForecastResponse(BaseModel):
 )
 def product_forecast(
     product: ProductCode,
-    shop: ShopNow,
+    serving: ServingNow,
     request: Request,
-    response: Response,
     horizon: Annotated[
         int | None, Query(ge=1, le=730, description="Days; at most what the plan forecasts.", examples=[14])
     ] = None,
@@ -159,19 +158,25 @@ def product_forecast(
             pattern=r"^0?\.\d{1,6}(,0?\.\d{1,6}){0,24}$",
         ),
     ] = QUANTILES,
-) -> ForecastResponse | Response:  # fmt: skip
+) -> Response:  # fmt: skip
     """Read what a product is forecast to sell, overrides included: live where that is kept, else as last planned.
 
     Nothing is forecast anew. The answer has an `ETag`; asked again with `If-None-Match`, 304 says that it still holds.
     """
+    shop, answers = serving.shop, serving.answers
     levels = [float(level) for level in quantiles.split(",")]
     source = product_forecasts.source(shop, product, levels)
     tag = etag(source.product, source.revision, horizon or shop.settings.horizon, levels)
     if matches(request, tag):
         return not_modified(tag)
-    found = product_forecasts.read(shop, source, horizon=horizon, levels=levels)
-    response.headers.update(headers(tag))
-    return _forecast(found)
+    made_of = (tag, source.identity)
+    body = None if answers is None else answers.get(made_of)
+    if body is None:
+        found = product_forecasts.read(shop, source, horizon=horizon, levels=levels)
+        body = _forecast(found).model_dump_json().encode()
+        if answers is not None:
+            answers.put(made_of, body)
+    return Response(body, media_type="application/json", headers=headers(tag))
 
 
 def _forecast(found: ProductForecast) -> ForecastResponse:
