@@ -28,13 +28,16 @@ from pydantic_settings import (
 from shelfwise import aliases
 from shelfwise.domain.addresses import Address
 from shelfwise.domain.calendar import WEEKDAYS, ShopCalendar
+from shelfwise.domain.encryption_keys import MAKE_ONE, parse_key
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.frames import parse_service_level
 
 PREFIX: Final = "SHELFWISE_"
 ENV_FILE: Final = ".env"
 TOML_FILE: Final = "shelfwise.toml"
-_SECRET: Final = ("database", "database_password", "jwt_secret", "redis_url")
+_SECRET: Final = (
+    "database", "database_password", "encryption_key", "encryption_key_previous", "jwt_secret", "redis_url",
+)  # fmt: skip
 SHORTEST_SECRET: Final = 32
 
 
@@ -131,6 +134,17 @@ class Settings(BaseSettings):
         description="Folder of the registry's models, of this shop alone. Empty: beside the database's file and named "
         "after it, or `models` in the working folder where the database is on a server.",
     )
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="Key under which files of models and backups are encrypted, as `shelfwise config new-key` prints "
+        "it. Empty: they are written in the open. Never shown.",
+    )
+    encryption_key_file: Path | None = Field(
+        None, description="File whose first line is that key; keys before it may stand below, one on each line."
+    )
+    encryption_key_previous: SecretStr | None = Field(
+        None, description="Earlier keys, with commas between: they open what was encrypted under them. Never shown."
+    )
     training_timeout_seconds: float = Field(
         3600.0, gt=0, le=86_400, description="After so long the training of a model is ended; nothing of it is kept."
     )
@@ -156,11 +170,39 @@ class Settings(BaseSettings):
     nightly_at: dt.time = Field(
         dt.time(2, 0), description="Shop time, like 02:00, of the nightly forecasts, plan and tidying."
     )
+    keep_stock_days: int = Field(
+        400, ge=1, le=36500, description="Days for which the stock of each night is kept."
+    )
     keep_plan_days: int = Field(
         30,
         ge=1,
         le=3650,
         description="Days for which plans are kept on which nobody decided anything; the latest one always is.",
+    )
+    inventory_sync_url: str | None = Field(
+        None,
+        description="Where the feeds of an inventory service begin, like https://inventory.example/api: stock movements "
+        "and stock levels are pulled from it (docs/connectors.md). Empty: from none.",
+    )
+    inventory_sync_token: SecretStr | None = Field(
+        None, description="Token that it is shown, as `Authorization: Bearer`. Never shown to anybody else."
+    )
+    inventory_sync_token_file: Path | None = Field(None, description="File whose first line is that token.")
+    logistics_engine_url: str | None = Field(
+        None, description="The same of a logistics service: lead times and inbound shipments are pulled from it."
+    )
+    logistics_engine_token: SecretStr | None = Field(None, description="Token that it is shown.")
+    logistics_engine_token_file: Path | None = Field(None, description="File whose first line is that token.")
+    sync_minutes: float = Field(
+        15.0, ge=0, le=10_080, description="Minutes between two looks at such services; 0: only when somebody asks."
+    )
+    sync_timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description="A request to such a service is given up after so long."
+    )
+    shipments_change_stock: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether a shipment that was delivered goes into stock; auto: unless an inventory service, "
+        "which reports the same goods, is configured.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING",
@@ -190,8 +232,10 @@ class Settings(BaseSettings):
         return Address.parse(value) if isinstance(value, str | Path) else value
 
     @field_validator(
-        "database_password", "database_password_file", "jwt_secret", "jwt_secret_file", "models_folder", "redis_url",
-        "tracing_endpoint", mode="before",
+        "database_password", "database_password_file", "encryption_key", "encryption_key_file",
+        "encryption_key_previous", "jwt_secret", "jwt_secret_file", "models_folder", "redis_url",
+        "tracing_endpoint", "inventory_sync_url", "inventory_sync_token", "inventory_sync_token_file",
+        "logistics_engine_url", "logistics_engine_token", "logistics_engine_token_file", mode="before",
     )  # fmt: skip
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
@@ -235,6 +279,28 @@ class Settings(BaseSettings):
             )
         return secret
 
+    def encryption_keys(self) -> tuple[bytes, ...]:
+        """Return the keys for files, the present one first; none where nothing is to be encrypted.
+
+        Raises
+        ------
+        ParameterError
+            One of them is no key, earlier ones are given without a present one, or their file cannot be read.
+        """
+        texts: list[str] = []
+        if self.encryption_key is not None:
+            texts.append(self.encryption_key.get_secret_value())
+        elif self.encryption_key_file is not None:
+            texts += _lines("encryption_key_file", self.encryption_key_file, "key")
+        if self.encryption_key_previous is not None:
+            if not texts:
+                raise ParameterError(
+                    "encryption_key_previous names earlier keys, and encryption_key no present one; "
+                    f"give both, or {MAKE_ONE}"
+                )
+            texts += [text for text in self.encryption_key_previous.get_secret_value().split(",") if text.strip()]
+        return tuple(dict.fromkeys(map(parse_key, texts)))
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -272,14 +338,19 @@ class Settings(BaseSettings):
 
 def _first_line(name: str, file: Path, kind: str) -> str:
     """Return the secret that stands in a file."""
+    return _lines(name, file, kind)[0]
+
+
+def _lines(name: str, file: Path, kind: str) -> list[str]:
+    """Return the secrets that stand in a file, one on each line; the first line is not empty."""
     named = f"{PREFIX}{name.upper()} {str(file)!r}"
     try:
-        found = file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip("\r")
+        found = [line.strip("\r") for line in file.expanduser().read_text(encoding="utf-8").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{named} cannot be read ({error}); name a file that this user may read") from None
-    if not found:
+    if not found[0]:
         raise ParameterError(f"{named} has an empty first line; write the {kind} there")
-    return found
+    return [found[0], *(line for line in found[1:] if line.strip())]
 
 
 def _weekday(item: object) -> int:

@@ -40,6 +40,7 @@ def test_every_part_of_a_shop_is_looked_at(shop: Cli) -> None:
     assert list(checks) == [
         "program", "memory", "disk", "extras", "port", "redis", "models folder", "gpu", "database", "write turn",
         "time zone", "clock", "workers", "jobs", "data", "plan",
+        "encryption",
     ]  # fmt: skip
     assert checks["write turn"][0] == "ok"
     assert checks["data"][0] == "note"  # the made-up shop of this test is of 2024

@@ -17,6 +17,7 @@ from shelfwise.domain.errors import ConflictError, NotFound, StorageError
 from shelfwise.storage import artefacts, registry
 from shelfwise.storage.database import Database
 from shelfwise.storage.registry import CHALLENGER, CHAMPION, Score, Version
+from shelfwise.storage.sealing import Keys, NoKey
 
 NOON = moment("2026-11-21T12:00:00")
 
@@ -160,3 +161,34 @@ def test_artefacts_stand_beside_the_database_unless_told_otherwise(tmp_path: Pat
     assert artefacts.folder_of(Address.parse(tmp_path / "tea.db"), None) == tmp_path / "tea.models"
     assert artefacts.folder_of(Address.parse("postgresql://ada@db:5432/tea"), None) == Path("models")
     assert artefacts.folder_of(Address.parse("tea.db"), tmp_path) == tmp_path
+
+
+def test_an_artefact_is_sealed_where_there_is_a_key_and_keeps_its_name(tmp_path: Path) -> None:
+    first, second = Keys((b"1" * 32,)), Keys((b"2" * 32, b"1" * 32))
+    plain = artefacts.save(tmp_path, b"fitted once")
+    assert artefacts.save(tmp_path, b"fitted once", first) == plain  # the plain file gives way
+    file = tmp_path / f"{plain}.npz"
+    sealed = file.read_bytes()
+    assert b"fitted" not in sealed
+    artefacts.save(tmp_path, b"fitted once", first)
+    assert file.read_bytes() == sealed
+    assert artefacts.load(tmp_path, plain, first) == artefacts.load(tmp_path, plain, second) == b"fitted once"
+    with pytest.raises(NoKey):
+        artefacts.load(tmp_path, plain)
+    other = artefacts.save(tmp_path, b"fitted twice", first)
+    file.write_bytes((tmp_path / f"{other}.npz").read_bytes())  # a whole file of the same key, under another name
+    with pytest.raises(ConflictError, match="not what was saved"):
+        artefacts.load(tmp_path, plain, first)
+
+
+def test_files_are_brought_under_a_new_key_and_what_cannot_be_opened_is_left(tmp_path: Path) -> None:
+    old, new = Keys((b"1" * 32,)), Keys((b"2" * 32, b"1" * 32))
+    plain = artefacts.save(tmp_path, b"a")
+    sealed, lost = artefacts.save(tmp_path, b"b", old), artefacts.save(tmp_path, b"c", Keys((b"3" * 32,)))
+    names = {plain, sealed, lost, "0" * 64}
+    kept = (tmp_path / f"{lost}.npz").read_bytes()
+    assert set(artefacts.not_under(tmp_path, names, new)) == {plain, sealed, lost}
+    assert artefacts.reseal(tmp_path, names, new) == (2, [lost])
+    assert artefacts.not_under(tmp_path, names, new) == [lost]
+    assert (tmp_path / f"{lost}.npz").read_bytes() == kept
+    assert [artefacts.load(tmp_path, name, Keys((b"2" * 32,))) for name in (plain, sealed)] == [b"a", b"b"]

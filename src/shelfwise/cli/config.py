@@ -1,4 +1,4 @@
-"""``shelfwise config``: every setting with its value and where that came from, and what is wrong with them."""
+"""``shelfwise config``: every setting, its value and where that came from; what is wrong with them; a new key."""
 
 from __future__ import annotations
 
@@ -63,3 +63,14 @@ def check(database: DatabaseOption = None, as_json: JsonOption = False) -> int:
     for name, where, effect in found.others:
         write(f"{'alias':<8} {name} ({where}): {effect}")
     return report(found.checks, as_json=False)
+
+
+@group.command("new-key")
+def new_key() -> None:
+    """Make a key for SHELFWISE_ENCRYPTION_KEY, under which files of models and backups are encrypted, and print it.
+
+    It is kept nowhere: without it, what was encrypted under it cannot be read by anybody.
+    """
+    from shelfwise.domain.encryption_keys import new_key as make
+
+    write(make())

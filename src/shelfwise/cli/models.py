@@ -79,6 +79,19 @@ def show(model: ModelArgument, database: DatabaseOption = None, as_json: JsonOpt
     write_table(["what", "value"], rows, [False, False], wide=True)
 
 
+@group.command("encrypt")
+def encrypt(database: DatabaseOption = None) -> int:
+    """Write the files of models anew that are not under the present key: after setting one, or changing it."""
+    with open_shop(database) as shop:
+        from shelfwise.services import registry
+
+        done, failed = registry.encrypt(shop)
+    say(f"{done:,} files of models were written anew under the present key")
+    if failed:
+        say(f"left as they are, damaged or under a key that is not given: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
 @group.command("train")
 def train(
     model: Annotated[str, typer.Option("--model", help="A model, or auto.")] = "auto",

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 from shelfwise import aliases
 from shelfwise.app import App, open_app
 from shelfwise.domain.errors import ShelfwiseError
+from shelfwise.services import encryption
 from shelfwise.settings import PREFIX, Loaded, Settings, load_settings, shown
 from shelfwise.storage import artefacts, jobs, observing, sales
 from shelfwise.storage.database import Database
@@ -109,6 +110,7 @@ def configuration(flags: Mapping[str, Any] | None = None, *, folder: Path | None
     else:
         checks.append(_looked("database", lambda: _opens(flags, folder)))
     checks += [_redis(settings), _port(settings), _models_folder(settings)]
+    checks.append(_looked("encryption", lambda: _key(settings)))
     return Configuration(values, tuple(_others(loaded)), tuple(checks))
 
 
@@ -382,9 +384,32 @@ def _data(shop: App) -> Check:
     return Check("data", "ok", found)
 
 
+def _key(settings: Settings) -> Check:
+    key = encryption.keys_of(settings).present
+    return Check("encryption", "ok", "no key is set" if key is None else f"a key is set; its id is {key.id.hex()}")
+
+
+def _encryption(shop: App) -> Check:
+    from shelfwise.services import registry  # it brings all models along
+
+    is_set = encryption.keys_of(shop.settings).present is not None
+    others = registry.not_encrypted(shop)
+    if is_set and others:
+        return Check(
+            "encryption", "problem", f"a key is set, and {others:,} files of models are not encrypted under it",
+            "write them anew: `shelfwise models encrypt`",
+        )  # fmt: skip
+    if others:
+        return Check(
+            "encryption", "problem", f"{others:,} files of models are encrypted, and no key is set",
+            f"set the key they were written under: {PREFIX}ENCRYPTION_KEY",
+        )  # fmt: skip
+    return Check("encryption", "ok", "files of models are encrypted" if is_set else "no key is set; none is needed")
+
+
 _IN_SHOP: Final[tuple[tuple[str, Callable[[App], Check]], ...]] = (
     ("write turn", _write_turn), ("time zone", _time_zone), ("clock", _clock), ("workers", _workers), ("jobs", _jobs),
-    ("data", _data), ("plan", _plan),
+    ("data", _data), ("plan", _plan), ("encryption", _encryption),
 )  # fmt: skip
 
 

@@ -21,9 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from shelfwise.app import App
+from shelfwise.domain.encryption_keys import MAKE_ONE
 from shelfwise.domain.errors import ConflictError, ModelError, ParameterError
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
+from shelfwise.services import encryption
 from shelfwise.services.packing import Arrays, packed, unpacked
 from shelfwise.storage import artefacts
 from shelfwise.storage import registry as kept
@@ -98,7 +100,7 @@ def register(
     """
     extra = {f"{_BESIDE}{name}": values for name, values in beside.items()}
     payload = packed({**predictor.to_arrays(), **extra})
-    digest = artefacts.save(_folder(app), payload)
+    digest = artefacts.save(_folder(app), payload, encryption.keys_of(app.settings))
     with app.database.write() as connection:
         made = kept.add(
             connection,
@@ -156,7 +158,8 @@ def load(app: App, version: Version) -> Loaded:
     key = (_folder(app), version.sha256)
     if version.state != "ready":
         raise ConflictError(f"the file of {version.label} was removed; train a new version")
-    payload = artefacts.load(*key)  # looked at each time: a file that was changed is not used any longer
+    # Looked at each time: a file that was changed is not used any longer.
+    payload = artefacts.load(*key, encryption.keys_of(app.settings))
     if key not in _loaded:
         _loaded[key] = _restored(version, payload)
     _loaded.move_to_end(key)
@@ -215,6 +218,35 @@ def history(app: App, scope: str | None = None) -> list[tuple[Deployment, Versio
         known = {one.id: one for one in kept.versions(connection, scope=scope)}
         told = kept.deployments(connection, scope=scope)
     return [(one, known[one.version_id], known.get(one.previous_id or 0)) for one in told]
+
+
+def encrypt(app: App) -> tuple[int, list[str]]:
+    """Bring the files of all models under the present key.
+
+    Returns
+    -------
+    How many were written anew, and the models whose file is damaged, or under a key that is not given.
+
+    Raises
+    ------
+    ParameterError
+        No key is set.
+    """
+    keys = encryption.keys_of(app.settings)
+    if keys.present is None:
+        raise ParameterError(f"no encryption key is set, so nothing is encrypted; {MAKE_ONE}")
+    with app.database.read() as connection:
+        ready = [one for one in kept.versions(connection) if one.state == "ready"]
+    names = {one.sha256 for one in ready}
+    done, failed = artefacts.reseal(_folder(app), names, keys)
+    return done, [one.label for one in ready if one.sha256 in failed]
+
+
+def not_encrypted(app: App) -> int:
+    """Return how many models' files are not under the present key; without one, how many are under any."""
+    with app.database.read() as connection:
+        names = kept.hashes(connection)
+    return len(artefacts.not_under(_folder(app), names, encryption.keys_of(app.settings)))
 
 
 def _folder(app: App) -> Path:

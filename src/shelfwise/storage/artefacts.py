@@ -3,6 +3,9 @@
 A file is written under another name, brought to the disk and then renamed, so under its own name it is whole or not
 there; and it is checked against its name before anyone reads it. The same bytes are the same file. A file without a row
 in ``model_versions`` is harmless: a process died between the two, and `tidy` removes it once it is a day old.
+
+With a key, what is written is sealed (`shelfwise.storage.sealing`) for its name; the name stays the hash of the plain
+bytes, so a model keeps its name whatever the key. Plain files are still read, and `reseal` brings all under one key.
 """
 
 from __future__ import annotations
@@ -19,12 +22,15 @@ from typing import Final
 
 from shelfwise.domain.addresses import Address
 from shelfwise.domain.errors import ConflictError, StorageError
+from shelfwise.storage.sealing import NO_KEYS, Keys, NoKey, SealBroken, is_sealed, key_id, opened, seal
 
 SUFFIX: Final = ".npz"
 UNFINISHED: Final = ".part"
 LEFT_OVER_SECONDS: Final = 86_400
 """A file that no version names stays so long: it may be of a version that is about to be written."""
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
+_BEGINNING: Final = 48
+"""Bytes of a file that tell whether, and under which key, it is sealed."""
 
 
 def folder_of(address: Address, given: Path | None) -> Path:
@@ -38,8 +44,8 @@ def folder_of(address: Address, given: Path | None) -> Path:
     return Path("models") if address.path is None else address.path.with_suffix(".models")
 
 
-def save(folder: Path, payload: bytes) -> str:
-    """Write bytes to the disk and return their hash, the name they are found by.
+def save(folder: Path, payload: bytes, keys: Keys = NO_KEYS) -> str:
+    """Write bytes to the disk, sealed where there is a key, and return their hash, the name they are found by.
 
     Raises
     ------
@@ -48,8 +54,10 @@ def save(folder: Path, payload: bytes) -> str:
     """
     name = sha256(payload).hexdigest()
     target = _path(folder, name)
-    if _is_whole(target, name):
+    if _is_whole(target, name, keys):
         return name
+    if keys.present is not None:
+        payload = seal(payload, keys.present, "model", name.encode("ascii"))
     unfinished = folder / f"{name}.{uuid.uuid4().hex}{UNFINISHED}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,21 +77,27 @@ def save(folder: Path, payload: bytes) -> str:
     return name
 
 
-def load(folder: Path, name: str) -> bytes:
+def load(folder: Path, name: str, keys: Keys = NO_KEYS) -> bytes:
     """Return the bytes of that hash.
 
     Raises
     ------
     ConflictError
         The file is gone, or holds other bytes than were written.
+    NoKey
+        It is sealed under a key that was not given.
     """
     target = _path(folder, name)
     try:
         payload = target.read_bytes()
+        if is_sealed(payload):
+            payload = opened(payload, keys, "model", name.encode("ascii"), str(target))
     except FileNotFoundError:
         raise ConflictError(
             f"{target}: the model's file is gone; restore it, or deploy another version or train one"
         ) from None
+    except SealBroken:
+        payload = b""  # whose hash is no model's: said below
     except OSError as error:
         raise StorageError(f"{target} cannot be read ({error.strerror or error})") from error
     if sha256(payload).hexdigest() != name:
@@ -117,17 +131,62 @@ def tidy(folder: Path, wanted: Collection[str], *, older_than_seconds: float = L
     return removed
 
 
+def not_under(folder: Path, names: Collection[str], keys: Keys) -> list[str]:
+    """Return those of the files that are not sealed under the present key; where there is none, those that are."""
+    wanted = None if keys.present is None else keys.present.id
+    return [name for name in sorted(names) if (found := _sealed_under(folder, name)) is not None and found != wanted]
+
+
+def reseal(folder: Path, names: Collection[str], keys: Keys) -> tuple[int, list[str]]:
+    """Write files anew that are not under the present key; return how many, and those that could not be opened.
+
+    Each is replaced at once, so whatever is killed in between leaves whole files, some under either key.
+    """
+    done, failed = 0, []
+    for name in not_under(folder, names, keys):
+        try:
+            payload = load(folder, name, keys)
+        except (ConflictError, NoKey):
+            failed.append(name)
+            continue
+        save(folder, payload, keys)
+        done += 1
+    return done, failed
+
+
 def _path(folder: Path, name: str) -> Path:
     if _NAME.fullmatch(name) is None:
         raise StorageError(f"{name!r} is no hash of a model's file")
     return folder / f"{name}{SUFFIX}"
 
 
-def _is_whole(target: Path, name: str) -> bool:
+def _is_whole(target: Path, name: str, keys: Keys) -> bool:
+    """Whether the file is there, whole, and sealed under the present key (or plain where there is none)."""
     try:
-        return sha256(target.read_bytes()).hexdigest() == name
-    except OSError:
+        payload = target.read_bytes()
+        if is_sealed(payload) != (keys.present is not None):
+            return False
+        if keys.present is not None:
+            if key_id(payload, str(target)) != keys.present.id:
+                return False
+            payload = opened(payload, keys, "model", name.encode("ascii"), str(target))
+    except (OSError, SealBroken):
         return False
+    return sha256(payload).hexdigest() == name
+
+
+def _sealed_under(folder: Path, name: str) -> bytes | None:
+    """Return the id of the key that a file is sealed under, nothing where it is plain; None where there is no file."""
+    target = _path(folder, name)
+    try:
+        with target.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+    except OSError:
+        return None
+    try:
+        return key_id(beginning, str(target)) if is_sealed(beginning) else b""
+    except SealBroken:
+        return b""
 
 
 def _sync(folder: Path) -> None:
