@@ -1,1 +1,1 @@
-"""Files and messages that leave the house: purchase-order exports."""
+"""Files and messages that leave the house or come in: purchase-order exports, event transports."""

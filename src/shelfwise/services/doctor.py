@@ -45,7 +45,7 @@ DATA_DAYS: Final = 3
 WORKER_SECONDS: Final = 60.0
 EXTRAS: Final = {
     "postgresql": "psycopg", "mysql": "pymysql", "redis": "redis", "classic": "statsforecast", "scale": "ray",
-    "deep": "torch", "tracing": "opentelemetry.sdk",
+    "deep": "torch", "tracing": "opentelemetry.sdk", "nats": "nats", "rabbitmq": "pika",
 }  # fmt: skip
 """Each optional part of the installation, and a module by which it is known."""
 _TESTS: Final = ("SHELFWISE_CI", "SHELFWISE_DATA", "SHELFWISE_TEST_")
