@@ -50,15 +50,28 @@ def stock(
     warehouse: Annotated[
         str | None, typer.Option("--warehouse", "-w", help="Only this warehouse.", show_default=False)
     ] = None,
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="Show the end of that day.", show_default=False),
+    ] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Show what is on hand; `stock count`, `adjust`, `transfer`, `correct` and `revert` change what the book says."""
+    """Show what is on hand; `stock count`, `adjust`, `transfer`, `correct` and `revert` change what the book says.
+
+    With --as-of also what was on order, and what that night's snapshot kept.
+    """
     if context.invoked_subcommand is not None:
         return
     to = form(as_json, as_csv)
     with open_shop(database) as shop:
+        if as_of is not None:
+            from shelfwise.services import stock_snapshots
+
+            past = stock_snapshots.as_of(shop, as_of.date(), product, warehouse)
+            write_frame(past, to, empty=f"nothing had been counted or ordered by {as_of.date()}")
+            return
         from shelfwise.services import stock_movements
 
         frame = stock_movements.levels(shop, product, warehouse)

@@ -118,6 +118,13 @@ def train_model(app: App, payload: Payload, progress: Progress) -> dict[str, Any
     return training.run_job(app, payload, progress)
 
 
+def snapshot_stock(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Keep what was on hand and on order at the end of yesterday, and of days that were missed."""
+    from shelfwise.services import stock_snapshots
+
+    return stock_snapshots.take(app, progress)
+
+
 def tidy(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     """Delete what nobody needs any more: jobs that are over, answers kept for repeated requests, old plans."""
     from shelfwise.services import idempotent, planning
@@ -144,6 +151,7 @@ PUBLISH: Final = "publish_forecasts"
 PLAN: Final = "plan"
 BACKTEST: Final = "backtest"
 TRAIN: Final = "train_model"
+STOCK: Final = "snapshot_stock"
 TIDY: Final = "tidy"
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -155,6 +163,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(PLAN, plan, apart=True, timeout_seconds=3600, most_attempts=3, priority=40),
         Kind(BACKTEST, backtest, apart=True, timeout_seconds=6 * 3600, most_attempts=3, priority=70),
         Kind(TRAIN, train_model, apart=True, timeout_seconds=3600, most_attempts=2, priority=60),
+        Kind(STOCK, snapshot_stock, apart=True, timeout_seconds=1800, most_attempts=3, priority=35),
         Kind(TIDY, tidy, most_attempts=3, priority=90),
     )
 }

@@ -304,6 +304,21 @@ stock_levels = Table(
     Column("counted_at", Moment, nullable=False),
 )
 
+# Stock at the end of a shop day, written once; codes without a foreign key, because an undone import may take the
+# product away. See `shelfwise.storage.stock_snapshots`.
+stock_snapshots = Table(
+    "stock_snapshots",
+    metadata,
+    Column("day", Day, primary_key=True, autoincrement=False),
+    Column("product", String(CODE_LENGTH), primary_key=True),
+    Column("warehouse", String(CODE_LENGTH), primary_key=True),
+    # Null: never counted.
+    Column("on_hand", Double),
+    # Null: the orders did not tell any more when the day was made up for.
+    Column("on_order", Double),
+    Column("taken_at", Moment, nullable=False),
+)
+
 prices = Table(
     "prices",
     metadata,
