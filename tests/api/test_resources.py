@@ -37,6 +37,29 @@ def test_a_file_is_booked_once_and_its_bad_lines_are_told(served: TestClient, sh
     assert kept["receipt"] == done["receipt"]
 
 
+def test_lines_that_were_cancelled_since_are_told_and_taken_off_when_asked(served: TestClient):
+    def orders(status: str, note: str) -> bytes:
+        head = "order_number,order_date,status,item_name,item_sku,item_quantity,item_total,customer_note"
+        kept = f"11,2025-10-06 09:00:00,completed,Tea,CF-1033,2,10,{note}"
+        return f"{head}\n{kept}\n12,2025-10-07 09:00:00,{status},Tea,CF-1033,5,25,{note}\n".encode()
+
+    assert upload(served, orders("completed", "a"), "first.csv").json()["new_lines"] == 2
+    told = upload(served, orders("cancelled", "b"), "later.csv").json()
+    assert (told["cancelled_lines"], told["taken_off_lines"]) == (1, 0)
+    done = upload(served, orders("cancelled", "c"), "later.csv", correct=True).json()
+    assert (done["cancelled_lines"], done["taken_off_lines"]) == (1, 1)
+
+
+def test_an_answer_told_again_under_its_key_says_where_the_made_thing_is(served: TestClient):
+    body = {"name": "busy", "demand": {"all": 1.2}}
+    first, again = (served.post("/api/v1/scenarios", json=body, headers={"Idempotency-Key": "once"}) for _ in range(2))
+    assert first.headers["location"].endswith("/api/v1/scenarios/busy")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    for name in ("location", "content-type"):
+        assert again.headers[name] == first.headers[name]
+
+
 def test_an_import_is_taken_back_and_put_back(served: TestClient):
     number = upload(served, SALES).json()["number"]
     path = f"/api/v1/imports/{number}"

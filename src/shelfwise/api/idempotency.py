@@ -20,6 +20,8 @@ from shelfwise.services.idempotent import Keyed
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
+KEPT_HEADERS: Final = ("location", "etag", "cache-control", "content-disposition", "retry-after")
+"""Headers of an answer that are part of what it says; the others are of the moment it was sent at."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _DESCRIPTION: Final = (
     "A name for this request, such as a random UUID. The same request again under it is not done twice and gets the "
@@ -85,7 +87,9 @@ async def _once(key: Keyed, request: Request, handle: Callable[[Request], Corout
     shop = request.app.state.serving.shop
     before = await run_in_threadpool(idempotent.begin, shop, key)
     if before is not None:
-        return Response(before.body, before.status, {REPLAYED: "true"}, before.media_type or None)
+        return Response(
+            before.body, before.status, {**dict(before.headers), REPLAYED: "true"}, before.media_type or None
+        )
     try:
         made = await handle(request)
     except BaseException:
@@ -95,7 +99,7 @@ async def _once(key: Keyed, request: Request, handle: Callable[[Request], Corout
         await run_in_threadpool(idempotent.give_up, shop, key)
         return made
     media_type = made.headers.get("content-type", "")
-    await run_in_threadpool(
-        idempotent.finish, shop, key, idempotent.Answer(made.status_code, media_type, bytes(made.body))
-    )
+    headers = tuple((name, made.headers[name]) for name in KEPT_HEADERS if name in made.headers)
+    answer = idempotent.Answer(made.status_code, media_type, bytes(made.body), headers)
+    await run_in_threadpool(idempotent.finish, shop, key, answer)
     return made

@@ -21,6 +21,8 @@ from shelfwise.domain.errors import ConflictError, ParameterError
 from shelfwise.storage import idempotency
 
 MOST_OF_A_KEY: Final = 255
+MESSAGE: Final = "message/http"
+"""Media type of what is kept where headers belong to it."""
 CLAIM_SECONDS: Final = 600
 """Longer than any request is answered for; work of minutes is a job and answers at once."""
 
@@ -63,11 +65,41 @@ class Keyed:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it is kept."""
+    """An answer as it is kept.
+
+    Parameters
+    ----------
+    headers
+        Names and values of those that belong to the answer beside its media type, such as where the made thing is.
+    """
 
     status: int
     media_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def stored(self) -> tuple[str, bytes]:
+        """Return media type and bytes under which it is kept: with headers the message that they and the body are."""
+        if not self.headers:
+            return self.media_type, self.body
+        named = (("content-type", self.media_type), *self.headers)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in named)
+        return MESSAGE, f"{lines}\r\n".encode("latin-1") + self.body
+
+    @classmethod
+    def from_stored(cls, status: int, media_type: str, raw: bytes) -> Answer:
+        """Return what was kept.
+
+        >>> told = Answer(202, "application/json", b"{}", (("location", "/jobs/7"),))
+        >>> Answer.from_stored(202, *told.stored()) == told
+        True
+        """
+        if media_type != MESSAGE:
+            return cls(status, media_type, raw)
+        lines, _, body = raw.partition(b"\r\n\r\n")
+        named = [line.partition(": ") for line in lines.decode("latin-1").split("\r\n")]
+        (_, _, its_type), *others = named
+        return cls(status, its_type, body, tuple((name, value) for name, _, value in others))
 
 
 def replayed(connection: Any, *asked: Keyed) -> dict[Keyed, Answer | ParameterError | ConflictError]:
@@ -90,7 +122,7 @@ def replayed(connection: Any, *asked: Keyed) -> dict[Keyed, Answer | ParameterEr
         elif before.status is None:
             found[one] = in_flight(one)
         else:
-            found[one] = Answer(before.status, before.media_type or "", before.answer or b"")
+            found[one] = Answer.from_stored(before.status, before.media_type or "", before.answer or b"")
     return found
 
 
@@ -101,7 +133,7 @@ def keep(app: App, connection: Any, answers: dict[Keyed, Answer]) -> None:
         connection,
         [
             idempotency.Kept(
-                one.owner, one.key, one.fingerprint, until, answer.status, answer.media_type, answer.body
+                one.owner, one.key, one.fingerprint, until, answer.status, *answer.stored()
             )
             for one, answer in answers.items()
         ],

@@ -97,7 +97,9 @@ class Done(BaseModel):
     known_lines: int = Field(description="Movements that had been booked before.")
     differing_lines: int = Field(description="Of those, the ones that the file tells otherwise.")
     corrected_lines: int = Field(description="Of those, the ones that were corrected.")
-    examples: list[str] = Field(description="Some lines that differ, in words.")
+    cancelled_lines: int = Field(description="Movements that had been booked before and are cancelled by now.")
+    taken_off_lines: int = Field(description="Of those, the ones that count no more.")
+    examples: list[str] = Field(description="Some lines that differ, or are cancelled, in words.")
     rejected_lines: int = Field(description="Lines that were put aside.")
     rejects: list[RejectedLine] = Field(description=f"The first {REJECTS_SHOWN:,} of them.")
     receipt: dict[str, Any]
@@ -184,6 +186,7 @@ def _done(done: Imported) -> Done:
     return Done(
         number=done.import_id, written=done.written, repeated=done.repeated, new_lines=done.new_lines,
         known_lines=done.known_lines, differing_lines=done.differing, corrected_lines=done.corrected,
+        cancelled_lines=done.cancelled, taken_off_lines=done.taken_off,
         examples=list(done.examples), rejected_lines=done.rejects.height,
         rejects=[RejectedLine.model_validate(row) for row in records(done.rejects.head(REJECTS_SHOWN))],
         receipt=json.loads(done.receipt.to_json()),
