@@ -87,9 +87,33 @@ def test_waiting_for_a_busy_worker_counts_against_the_deadline(tmp_path: Path):
         first = threads.submit(one.call, sleepy, str(tmp_path / "process"), 3.0, timeout_seconds=PATIENT)
         while not (tmp_path / "process").exists():
             time.sleep(0.01)
-        with pytest.raises(OutOfTime, match="every worker was busy for 0.2 s"):
+        with pytest.raises(OutOfTime, match="every worker was busy for 0.1 s"):
             one.call(max, 1, 2, timeout_seconds=0.2)
         assert first.result() == "awake"
+
+
+def test_a_worker_that_starts_is_not_ended_by_those_who_cannot_wait():
+    with Workers(1) as one:
+        with pytest.raises(OutOfTime, match="had not started within 0.01 s"):
+            one.call(max, 1, 2, timeout_seconds=0.01)
+        first = {worker.process.pid for worker in one._alive}
+        assert one.call(os.getpid, timeout_seconds=PATIENT) in first
+
+
+def test_more_calls_than_can_be_answered_do_not_keep_all_from_being_answered():
+    with Workers(1) as one, ThreadPoolExecutor(30) as threads:
+        process = one.call(os.getpid, timeout_seconds=PATIENT)
+
+        def ask(_: int) -> bool:
+            try:
+                one.call(time.sleep, 0.2, timeout_seconds=2.0)
+            except OutOfTime:
+                return False
+            return True
+
+        answered = sum(threads.map(ask, range(30)))
+        assert answered >= 3, "the one second of waiting is enough for some of them"
+        assert one.call(os.getpid, timeout_seconds=PATIENT) == process, "and none was ended at its work"
 
 
 def test_no_worker_outlives_its_owner():

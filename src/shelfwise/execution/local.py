@@ -4,6 +4,10 @@ A thread cannot be stopped and Python's process pools do not stop one job withou
 hangs would hold its worker for good. Here each worker is a process with a pipe of its own. A call takes an idle worker,
 waits for the answer until its deadline, and kills the worker otherwise. Workers are started anew (``spawn``), never
 forked: a fork of a process with threads may inherit a lock that nobody will ever release.
+
+More calls than can be answered must not end in none being answered. So a call waits for a worker no longer than half of
+its time: were it all, every call that waited would get a worker when hardly any time is left, and kill it. And a worker
+that still starts is left to start, whoever runs out of time meanwhile.
 """
 
 from __future__ import annotations
@@ -20,11 +24,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from shelfwise.domain.errors import ParameterError, ShelfwiseError
 
 Result = TypeVar("Result")
+
+_READY: Final = "ready"
+_WAITING_SHARE: Final = 0.5
 
 
 class OutOfTime(ShelfwiseError):
@@ -39,6 +46,13 @@ class WorkerLost(ShelfwiseError):
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    ready: bool = False
+
+    def gets_ready(self, deadline: float) -> bool:
+        """Wait until it has started, and return whether it has; raises `EOFError` or `OSError` where it died."""
+        if not self.ready and self.pipe.poll(max(deadline - time.monotonic(), 0.0)):
+            self.ready = self.pipe.recv() == _READY
+        return self.ready
 
     def end(self) -> None:
         # Killed before the pipe is closed: a caller that waits on the pipe then meets its end, not a closed handle.
@@ -82,7 +96,7 @@ class Workers:
         function, arguments
             A function of a module, by name, and what can be sent to another process.
         timeout_seconds
-            Time for waiting and for the work together.
+            Time for waiting and for the work together; at most half of it is spent on waiting.
 
         Raises
         ------
@@ -92,12 +106,16 @@ class Workers:
             The worker died.
         """
         deadline = time.monotonic() + timeout_seconds
+        patience = timeout_seconds * _WAITING_SHARE
         try:
-            worker = self._idle.get(timeout=timeout_seconds)
+            worker = self._idle.get(timeout=patience)
         except queue.Empty:
-            raise OutOfTime(f"every worker was busy for {timeout_seconds:g} s") from None
+            raise OutOfTime(f"every worker was busy for {patience:g} s") from None
         whole = False
         try:
+            if not worker.gets_ready(deadline):
+                whole = True
+                raise OutOfTime(f"the process that works on this had not started within {timeout_seconds:g} s")
             worker.pipe.send((function, arguments))
             if not worker.pipe.poll(max(deadline - time.monotonic(), 0.0)):
                 raise OutOfTime(f"no answer within {timeout_seconds:g} s; the work was ended")
@@ -160,6 +178,7 @@ def _work(pipe: Connection, modules: Sequence[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     with contextlib.suppress(EOFError, OSError):
+        pipe.send(_READY)
         while True:
             function, arguments = pipe.recv()
             try:
