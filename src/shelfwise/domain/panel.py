@@ -385,6 +385,8 @@ class Panel:
         if chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
         chosen = chosen.astype(np.int64)
+        if len(chosen) == self.n_series and (chosen == np.arange(self.n_series)).all():
+            return self
         lows, lengths = self.offsets[:-1][chosen], self.lengths[chosen]
         values, offsets = take(self.values, lows, lengths)
         return replace(

@@ -21,6 +21,7 @@ import polars as pl
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.marginals import Marginals
+from shelfwise.domain.tables import joined_text
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -73,8 +74,7 @@ class Dependence:
             return None
         if not self.columns:
             return [""] * series.height
-        parts = [pl.col(name).cast(pl.String).fill_null("") for name in self.columns]
-        return series.select(pl.concat_str(parts, separator="\x1f")).to_series().to_list()
+        return joined_text(series, self.columns, "\x1f").to_list()
 
 
 def keyed_generator(seed: int, *key: str) -> np.random.Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -157,6 +158,32 @@ def rows_at(table: pl.DataFrame, positions: npt.NDArray[np.int64]) -> pl.DataFra
     if not len(positions) or positions[0] < 0 or positions[-1] >= table.height or (np.diff(positions) != 1).any():
         return table[positions]
     return table.slice(int(positions[0]), len(positions))
+
+
+# The next two take series and no expressions: a sale asks about one row, and planning a query costs more than that.
+
+
+def joined_text(table: pl.DataFrame, names: Sequence[str], separator: str) -> pl.Series:
+    """Return the text of some columns, at least one, joined row by row; missing cells are empty text.
+
+    >>> table = pl.DataFrame({"a": ["x", None], "n": [1, 2]})
+    >>> joined_text(table, ["a", "n"], "/").to_list()
+    ['x/1', '/2']
+    """
+    parts = [table[name] for name in names]
+    parts = [part if part.dtype == pl.String else part.cast(pl.String) for part in parts]
+    parts = [part.fill_null("") if part.null_count() else part for part in parts]
+    return functools.reduce(lambda left, right: left + separator + right, parts)
+
+
+def numbers_of(column: pl.Series, missing: float) -> npt.NDArray[np.float64]:
+    """Return a column of numbers as an array, ``missing`` where a cell is empty or no number.
+
+    >>> numbers_of(pl.Series([3, None]), 0.0).tolist()
+    [3.0, 0.0]
+    """
+    values = column.to_numpy().astype(np.float64)
+    return np.where(np.isnan(values), missing, values)
 
 
 def series_table(series: Any, n: int) -> pl.DataFrame:

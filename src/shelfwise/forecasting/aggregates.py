@@ -18,6 +18,7 @@ import polars as pl
 from shelfwise.domain.calendar import Frequency
 from shelfwise.domain.covariates import Covariate
 from shelfwise.domain.panel import Panel
+from shelfwise.domain.tables import joined_text
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.int64]
@@ -90,8 +91,7 @@ class Chains:
             return pl.Series("cell", [SEPARATOR * len(self.columns)] * series.height, dtype=pl.String)
         if not self.chains:
             return pl.Series("cell", [""] * series.height, dtype=pl.String)
-        parts = [pl.col(name).cast(pl.String).fill_null("") for name in self.columns]
-        return series.select(pl.concat_str(parts, separator=SEPARATOR).alias("cell"))["cell"]
+        return joined_text(series, self.columns, SEPARATOR).alias("cell")
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,8 @@ Integers = npt.NDArray[np.int64]
 
 VERSION: Final = "1"
 LARGE: Final = 5_000_000  # periods of all series together from which members are fitted while others are rehearsed
+_Question = tuple[int, frozenset[str], frozenset[str]]
+"""Horizon, and the names of the covariates of both kinds: what a member's notes can depend on."""
 ROWS_AT_ONCE: Final = 2048  # series asked about at once, so that drawn paths of a member stay small
 OTHER_MODELS: Final = "other_models"  # the factor on the mean that the blend adds to what a member explains
 UNUSED: Final = "covariates not used"  # how a member's note on them begins
@@ -187,6 +189,7 @@ class EnsemblePredictor:
     notes: tuple[str, ...]
     name: str = field(default="ensemble", init=False)
     version: str = field(default=VERSION, init=False)
+    working: dict[_Question, dict[str, list[str]]] = field(default_factory=dict, init=False, repr=False)
 
     def predict(self, panel: Panel, horizon: int, *, n_paths: int = 200, seed: int = 0) -> Forecast:
         """Return the forecast of the next ``horizon`` periods; see `contract.Predictor.predict`."""
@@ -285,13 +288,29 @@ class EnsemblePredictor:
         shaped = [m for m in self.members.values() if isinstance(m, BaseLevelPredictor | TreesPredictor)]
         if shaped:  # all members read what sold out alike, as they did when they were weighed
             panel = bounded(panel, shaped[0].fitted)
-        told = _Told()
-        working = {name: member for name, member in self.members.items() if told.works(name, member, panel, horizon)}
+        told = self._who_answers(panel, horizon)
+        working = {name: member for name, member in self.members.items() if name not in told.failed}
         mean, variance = np.empty((panel.n_series, horizon)), np.empty((panel.n_series, horizon))
         for low in range(0, panel.n_series, ROWS_AT_ONCE):
             rows = np.arange(low, min(low + ROWS_AT_ONCE, panel.n_series))
             mean[rows], variance[rows] = self._block(panel.select(rows), horizon, working, told)
         return mean, variance, told.notes()
+
+    def _who_answers(self, panel: Panel, horizon: int) -> _Told:
+        """Return which members answer and what they say; where all do, it holds for every panel of such columns.
+
+        Else a live forecast of one product would spend a tenth of its time on asking all members about nothing.
+        """
+        question = (horizon, frozenset(panel.known_future), frozenset(panel.past_only))
+        said = self.working.get(question)
+        if said is not None:
+            return _Told(said=dict(said))
+        told = _Told()
+        for name, member in self.members.items():
+            told.try_out(name, member, panel, horizon)
+        if not told.failed:
+            self.working[question] = dict(told.said)
+        return told
 
     def _block(
         self, panel: Panel, horizon: int, working: Mapping[str, Predictor], told: _Told
@@ -309,7 +328,8 @@ class EnsemblePredictor:
             some = panel.select(rows)
             found = told.ask(name, working[name], some, horizon)
             bad = unsound(*found, some)
-            told.add_exploded(name, some.ids.gather(np.flatnonzero(bad)).to_list())
+            if bad.any():
+                told.add_exploded(name, some.ids.gather(np.flatnonzero(bad)).to_list())
             means[member, rows], variances[member, rows] = (np.where(bad[:, None], 0.0, x) for x in found)
             wanted[member, rows[bad]] = 0.0
             asked[member, rows] = True
@@ -351,17 +371,16 @@ class _Told:
     alone: list[str] = field(default_factory=list)
     said: dict[str, list[str]] = field(default_factory=dict)
 
-    def works(self, name: str, member: Predictor, panel: Panel, horizon: int) -> bool:
-        """Return whether a member answers at all, asked about no series: a missing library shows here."""
+    def try_out(self, name: str, member: Predictor, panel: Panel, horizon: int) -> None:
+        """Note whether a member answers at all, asked about no series: a missing library shows here."""
         try:
             said = member.predict(panel.select([]), horizon).provenance.notes
         except MemoryError:
             raise
         except Exception as error:  # members wrap libraries that raise what they like: see `rehearsal`
             self.failed[name] = reason_of(error)
-            return False
-        self.said[name] = list(said)
-        return True
+        else:
+            self.said[name] = list(said)
 
     def ask(self, name: str, member: Predictor, panel: Panel, horizon: int) -> tuple[Floats, Floats]:
         """Return mean and variance [n, H], NaN for series it fails at: halves are asked until those are found."""

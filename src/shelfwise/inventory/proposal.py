@@ -17,6 +17,7 @@ Letters: N product-warehouses, S sample paths, H periods. Period 1 starts now.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -105,7 +106,9 @@ class _Terms:
         return np.ceil(self.lead_time.mean - 1e-9).astype(np.int64)
 
 
-def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) -> _Terms:
+@functools.lru_cache(maxsize=16)
+def _terms_of(days_per_period: float, rules: ProposalRules) -> dict[str, pl.Expr]:
+    """Return what is read from items: a sale asks for one line, and to build it anew takes longer than to use it."""
     lead = (pl.lit(rules.lead_time_days) / days_per_period).ceil()
     review = (pl.lit(rules.review_days) / days_per_period).ceil().clip(1)
     no_lead, no_sd = pl.col("lead_time_periods").is_null(), pl.col("lead_time_sd_periods").is_null()
@@ -123,19 +126,23 @@ def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) ->
         ),
         (pl.col("unit_cost").is_null(), "no unit cost: cost not known"),
     ]
-    filled = items.select_seq(
-        lead=pl.col("lead_time_periods").fill_null(lead),
-        sd=pl.col("lead_time_sd_periods").fill_null(pl.col("lead_time_periods").fill_null(lead) * ASSUMED_VARIATION),
-        review=pl.col("review_periods").fill_null(review).ceil().cast(pl.Int64),
-        level=pl.col("service_level").fill_null(rules.service_level),
-        kind=pl.col("service_kind").fill_null(rules.service_kind),
-        pack=pl.col("pack_size").fill_null(1.0),
-        minimum=pl.col("minimum_order_quantity").fill_null(0.0),
-        wait=pl.col("wait_periods").fill_null(0),
-        policy=pl.col("policy").fill_null(BaseStock.name),
-        lot="lot_size",
-        assumptions=_joined([*(pl.when(gap).then(pl.lit(text)) for gap, text in said), _by_class()]),
-    )
+    return {
+        "lead": pl.col("lead_time_periods").fill_null(lead),
+        "sd": pl.col("lead_time_sd_periods").fill_null(pl.col("lead_time_periods").fill_null(lead) * ASSUMED_VARIATION),
+        "review": pl.col("review_periods").fill_null(review).ceil().cast(pl.Int64),
+        "level": pl.col("service_level").fill_null(rules.service_level),
+        "kind": pl.col("service_kind").fill_null(rules.service_kind),
+        "pack": pl.col("pack_size").fill_null(1.0),
+        "minimum": pl.col("minimum_order_quantity").fill_null(0.0),
+        "wait": pl.col("wait_periods").fill_null(0),
+        "policy": pl.col("policy").fill_null(BaseStock.name),
+        "lot": pl.col("lot_size"),
+        "assumptions": _joined([*(pl.when(gap).then(pl.lit(text)) for gap, text in said), _by_class()]),
+    }
+
+
+def _terms(items: pl.DataFrame, days_per_period: float, rules: ProposalRules) -> _Terms:
+    filled = items.select_seq(**_terms_of(days_per_period, rules))
     return _Terms(
         lead_time=LeadTime(filled["lead"].to_numpy(), filled["sd"].to_numpy()),
         review=filled["review"].to_numpy(),
@@ -272,44 +279,48 @@ def propose(
     daily = _mean_demand(paths) / days_per_period  # [N]
     cost = items["unit_cost"].to_numpy()
     lost = risk.lost_within(window)
-    frame = items.select_seq(
-        "unique_id", "product", "warehouse", "supplier",
-        mean_demand=pl.Series(target.mean),
-        demand=pl.Series(demand),
-        safety=pl.Series(level - demand),
-        on_hand=pl.Series(on_hand),
-        due=pl.Series(due_units),
-        net=pl.Series(level - position),
-        pack_size=pl.Series(terms.pack),
-        minimum_order_quantity=pl.Series(terms.minimum),
-        policy=pl.Series(terms.policy),
-        lot_size=pl.Series(lot),
-        rounded=pl.Series(quantity),
-        top_up=pl.lit(0.0),
-        cut=pl.lit(None, dtype=pl.Float64()),
-        quantity=pl.Series(quantity),
-        unit_cost="unit_cost",
-        cost=pl.Series(quantity * cost, nan_to_null=True),
-        order_by=_dates(np.maximum(order_by, terms.wait), known, period_starts),
-        late=pl.Series(known & (order_by < terms.wait)),
-        stockout_on=_dates(median - 1, known, period_starts),
-        stockout_probability=_where(known, risk.by_period(window)),
-        lost_units=_where(known, lost),
-        margin_at_risk=_where(known, lost * (items["price"].to_numpy() - cost)),
-        demand_per_day=pl.Series(daily),
-        days_of_cover=_cover(position, daily),
-        days_of_cover_after=_cover(position + quantity, daily),
-        stock_known=pl.Series(known),
-        lead_time_periods=pl.Series(terms.lead_time.mean),
-        wait_periods=pl.Series(terms.wait),
-        review_periods=pl.Series(terms.review.astype(np.float64)),
-        service_level=pl.Series(terms.level),
-        service_kind=pl.Series(terms.kind),
-        assumptions=terms.assumptions,
-        books=pl.Series(books),
-        usual_order="usual_order",
-    )  # fmt: skip
-    return PROPOSAL_LINES.check(_with_arithmetic(_with_warnings(frame, rules).drop("books", "usual_order")))
+    told: dict[str, pl.Series] = {
+        **{name: items[name] for name in ("unique_id", "product", "warehouse", "supplier")},
+        "mean_demand": pl.Series(target.mean),
+        "demand": pl.Series(demand),
+        "safety": pl.Series(level - demand),
+        "on_hand": pl.Series(on_hand),
+        "due": pl.Series(due_units),
+        "net": pl.Series(level - position),
+        "pack_size": pl.Series(terms.pack),
+        "minimum_order_quantity": pl.Series(terms.minimum),
+        "policy": pl.Series(terms.policy),
+        "lot_size": pl.Series(lot),
+        "rounded": pl.Series(quantity),
+        "top_up": pl.Series(np.zeros(n_series)),
+        "cut": pl.Series([None] * n_series, dtype=pl.Float64),
+        "quantity": pl.Series(quantity),
+        "unit_cost": items["unit_cost"],
+        "cost": pl.Series(quantity * cost, nan_to_null=True),
+        "order_by": _dates(np.maximum(order_by, terms.wait), known, period_starts),
+        "late": pl.Series(known & (order_by < terms.wait)),
+        "stockout_on": _dates(median - 1, known, period_starts),
+        "stockout_probability": _where(known, risk.by_period(window)),
+        "lost_units": _where(known, lost),
+        "margin_at_risk": _where(known, lost * (items["price"].to_numpy() - cost)),
+        "demand_per_day": pl.Series(daily),
+        "days_of_cover": _cover(position, daily),
+        "days_of_cover_after": _cover(position + quantity, daily),
+        "stock_known": pl.Series(known),
+        "lead_time_periods": pl.Series(terms.lead_time.mean),
+        "wait_periods": pl.Series(terms.wait),
+        "review_periods": pl.Series(terms.review.astype(np.float64)),
+        "service_level": pl.Series(terms.level),
+        "service_kind": pl.Series(terms.kind),
+        "assumptions": terms.assumptions,
+        "books": pl.Series(books),
+        "usual_order": items["usual_order"],
+    }
+    frame = pl.DataFrame([values.alias(name) for name, values in told.items()])
+    warnings = frame.select_seq(warnings=_warnings(rules))
+    for name in ("books", "usual_order"):  # what only the warnings look at
+        frame.drop_in_place(name)
+    return PROPOSAL_LINES.check(_with_arithmetic(frame.hstack(warnings)))
 
 
 def _with_samples(terms: _Terms, samples: Sequence[ArrayLike | None]) -> _Terms:
@@ -375,36 +386,34 @@ def _dates(period: Floats, known: NDArray[np.bool_], period_starts: Sequence[dat
     return pl.Series(np.where(there, starts[index], np.datetime64("NaT")).astype("datetime64[us]")).cast(pl.Date)
 
 
-def _with_warnings(lines: pl.DataFrame, rules: ProposalRules) -> pl.DataFrame:
+@functools.lru_cache(maxsize=16)
+def _warnings(rules: ProposalRules) -> pl.Expr:
+    """Return what is odd about a line, built once for the same reason as `_terms_of`."""
     ordered = pl.col("quantity") > 0
     too_long = ordered & (pl.col("days_of_cover_after") > rules.most_cover_days)
     unusual = ordered & (pl.col("usual_order") > 0) & (
         pl.col("quantity") > rules.most_usual_orders * pl.col("usual_order")
     )  # fmt: skip
-    return lines.with_columns_seq(
-        warnings=_joined(
-            [
-                pl.when(~pl.col("stock_known")).then(pl.lit("stock not known: assumed 0; count it before ordering")),
-                pl.when(pl.col("books") < 0).then(
-                    pl.format("the books show {} on hand: counted as 0", _plain("books"))
-                ),
-                pl.when(pl.col("late")).then(pl.lit("may run short before an order can arrive")),
-                pl.when(too_long).then(
-                    pl.format(
-                        "lasts {} days, more than {}",
-                        pl.col("days_of_cover_after").round(0).cast(pl.Int64),
-                        pl.lit(f"{rules.most_cover_days:g}"),
-                    )
-                ),
-                pl.when(unusual).then(
-                    pl.format(
-                        "{} times the usual order of {}",
-                        (pl.col("quantity") / pl.col("usual_order")).round(1),
-                        _plain("usual_order"),
-                    )
-                ),
-            ]
-        )
+    return _joined(
+        [
+            pl.when(~pl.col("stock_known")).then(pl.lit("stock not known: assumed 0; count it before ordering")),
+            pl.when(pl.col("books") < 0).then(pl.format("the books show {} on hand: counted as 0", _plain("books"))),
+            pl.when(pl.col("late")).then(pl.lit("may run short before an order can arrive")),
+            pl.when(too_long).then(
+                pl.format(
+                    "lasts {} days, more than {}",
+                    pl.col("days_of_cover_after").round(0).cast(pl.Int64),
+                    pl.lit(f"{rules.most_cover_days:g}"),
+                )
+            ),
+            pl.when(unusual).then(
+                pl.format(
+                    "{} times the usual order of {}",
+                    (pl.col("quantity") / pl.col("usual_order")).round(1),
+                    _plain("usual_order"),
+                )
+            ),
+        ]
     )
 
 

@@ -22,6 +22,7 @@ from shelfwise.app import App
 from shelfwise.domain import words
 from shelfwise.domain.errors import ModelError, ParameterError
 from shelfwise.domain.forecast import Forecast
+from shelfwise.domain.tables import numbers_of
 from shelfwise.forecasting.catalog import MODELS
 from shelfwise.inventory.bundles import without_bundles
 from shelfwise.inventory.incoming import incoming
@@ -313,23 +314,23 @@ def rows_of(
         Days that chance and loss are about.
     """
     draws = leads.draw(items["unique_id"].to_list(), app.settings.n_paths, app.settings.seed)  # [n, S] days
-    wait = items["wait_periods"].fill_null(0).to_numpy()
+    wait = numbers_of(items["wait_periods"], 0.0)
     lead = np.ceil(leads.mean - 1e-9)
-    counted = items["on_hand"].is_not_null().to_numpy()
+    counted = ~np.isnan(numbers_of(items["on_hand"], np.nan))
     margin = items["price"].cast(pl.Float64).to_numpy() - items["unit_cost"].cast(pl.Float64).to_numpy()
     margin = np.maximum(margin, 0.0)  # what sells below its cost loses no margin by not selling
     lost = risk.lost_within(window)
     money = risk.lost_margin(margin, window)
     saved = np.maximum(lost - risk.lost_within(wait + lead), 0.0)
     chance = both.best
-    level = items["service_level"].fill_null(rules.service_level).to_numpy()
+    level = numbers_of(items["service_level"], rules.service_level)
 
     def days(periods: Floats) -> pl.Series:
         return pl.Series(
             [day_of(as_of, p) if c else None for p, c in zip(periods, counted, strict=True)], dtype=pl.Date
         )
 
-    theirs = [calendars.get(code, OrderCalendar()) for code in items["supplier"].fill_null("").to_list()]
+    theirs = [calendars.get(code, OrderCalendar()) for code in items["supplier"].to_list()]
     upcoming = [as_of + dt.timedelta(days=int(days_off)) for days_off in wait]
 
     def order_days(periods: Floats) -> pl.Series:
@@ -344,33 +345,30 @@ def rows_of(
         return pl.Series(np.where(counted, values, np.nan), nan_to_null=True)
 
     grades = np.where(counted, np.array(severity(chance, money)), "none")
-    return items.select_seq(
-        "unique_id",
-        "product",
-        "warehouse",
-        "name",
-        "supplier",
-        severity=pl.Series(grades.tolist(), dtype=pl.String),
-        chance=numbers(chance),
-        chance_paths=numbers(both.paths),
-        chance_corrected=numbers(both.corrected),
-        disagree=pl.Series(both.disagree & counted),
-        on_hand=pl.col("on_hand"),
-        due=pl.Series(inbound[:, :window].sum(axis=1)),
-        stockout_on=days(risk.median_period() - 1),
-        lost_units=numbers(lost),
-        lost_margin=numbers(money),
-        at_stake=numbers(money * chance),
-        order_by=order_days(risk.order_by(leads.mean, level)),
-        last_order_on=order_days(risk.last_helpful_order(draws)),
-        last_order_on_without_due=order_days(alone.last_helpful_order(draws)),
-        next_order_on=days(wait.astype(np.float64)),
-        arrives_on=days(wait + lead),
-        saved_units=numbers(saved),
-        saved_margin=numbers(saved * margin),
-        lead_time_days=pl.Series(leads.mean),
-        stock_known=pl.Series(counted),
-    )
+    told = {
+        "severity": pl.Series(grades.tolist(), dtype=pl.String),
+        "chance": numbers(chance),
+        "chance_paths": numbers(both.paths),
+        "chance_corrected": numbers(both.corrected),
+        "disagree": pl.Series(both.disagree & counted),
+        "on_hand": items["on_hand"],
+        "due": pl.Series(inbound[:, :window].sum(axis=1)),
+        "stockout_on": days(risk.median_period() - 1),
+        "lost_units": numbers(lost),
+        "lost_margin": numbers(money),
+        "at_stake": numbers(money * chance),
+        "order_by": order_days(risk.order_by(leads.mean, level)),
+        "last_order_on": order_days(risk.last_helpful_order(draws)),
+        "last_order_on_without_due": order_days(alone.last_helpful_order(draws)),
+        "next_order_on": days(wait),
+        "arrives_on": days(wait + lead),
+        "saved_units": numbers(saved),
+        "saved_margin": numbers(saved * margin),
+        "lead_time_days": pl.Series(leads.mean),
+        "stock_known": pl.Series(counted),
+    }
+    named = [items[name] for name in ("unique_id", "product", "warehouse", "name", "supplier")]
+    return pl.DataFrame([*named, *(values.alias(name) for name, values in told.items())])
 
 
 def sentence(row: dict[str, Any], risks: Risks, currency: str) -> str:

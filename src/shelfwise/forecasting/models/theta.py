@@ -9,6 +9,7 @@ Billah, 2003, in the same, 19(2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -135,7 +136,7 @@ class ThetaPredictor:
         total = values.sum(axis=1) / np.maximum(known, 1)
         spread = np.where(seen, (values - total[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(known, 1)
         factors = _seasonal(values, seen, total, season)  # [n, season]
-        choices = [_smoothed(values, seen, np.ones_like(factors), 0), _smoothed(values, seen, factors, season)]
+        choices = _smoothed(values, seen, (np.ones_like(factors), factors), (0, season))
         paid = (choices[1].cost < choices[0].cost) & (season > 1)
         level, slope, weight, error = (
             np.where(paid, getattr(choices[1], name), getattr(choices[0], name))
@@ -194,31 +195,45 @@ class _Smoothed:
     cost: Floats  # Akaike's criterion in units of the history: the lower, the better the form
 
 
-def _smoothed(values: Floats, seen: npt.NDArray[np.bool_], factors: Floats, parameters: int) -> _Smoothed:
-    """Return the exponential smoothing of values [n, T] over factors [n, season], by the best of `WEIGHTS` each."""
+def _smoothed(
+    values: Floats, seen: npt.NDArray[np.bool_], forms: Sequence[Floats], parameters: Sequence[int]
+) -> list[_Smoothed]:
+    """Return the exponential smoothing of values [n, T] over factors [n, season], by the best of `WEIGHTS` each.
+
+    Parameters
+    ----------
+    forms
+        Factors to try, one after the other; one walk through time serves them all.
+    parameters
+        How many each of them has.
+    """
     n, length = values.shape
-    season = factors.shape[1]
-    plain = values / np.tile(factors, (1, length // season))  # deseasonalised
+    season = forms[0].shape[1]
     number = np.cumsum(seen, axis=1)  # [n, T] seen periods so far
-    begin = np.where(seen & (number <= BEGIN), plain, 0.0).sum(axis=1) / np.clip(number[:, -1], 1, BEGIN)
-    level = np.repeat(begin[:, None], len(WEIGHTS), axis=1)  # [n, A]
+    tiled = np.stack([np.tile(factors, (1, length // season)) for factors in forms])  # [F, n, T]
+    plain = values / tiled  # deseasonalised
+    opening = np.where(seen & (number <= BEGIN), plain, 0.0).sum(axis=2) / np.clip(number[:, -1], 1, BEGIN)
+    level = np.repeat(opening[:, :, None], len(WEIGHTS), axis=2)  # [F, n, A]
     squares = np.zeros(level.shape)
-    weights = np.tile(factors**2, (1, length // season)) * (number > BEGIN)  # [n, T] errors in units of sales
+    weights = tiled**2 * (number > BEGIN)  # [F, n, T] errors in units of sales
     everywhere = np.asarray(seen.all(axis=0))
     for t in np.flatnonzero(seen.any(axis=0)).tolist():
-        error = plain[:, t : t + 1] - level
+        error = plain[:, :, t : t + 1] - level
         if not everywhere[t]:
             error = np.where(seen[:, t : t + 1], error, 0.0)
-        squares += weights[:, t : t + 1] * error * error
+        squares += weights[:, :, t : t + 1] * error * error
         level += WEIGHTS * error
-    best = squares.argmin(axis=1)
     rows = np.arange(n)
     count = np.maximum(number[:, -1] - BEGIN, 1)
-    mean_square = squares[rows, best] / count
     time = np.arange(length) - length + 1.0
     weight = seen.astype(np.float64)
     middle = (weight * time).sum(axis=1) / np.maximum(number[:, -1], 1)
     off = weight * (time - middle[:, None])
-    slope = (off * plain).sum(axis=1) / np.maximum((off * off).sum(axis=1), 1e-12)
-    cost = count * np.log(np.maximum(mean_square, 1e-300)) + 2.0 * parameters
-    return _Smoothed(level[rows, best], slope, WEIGHTS[best], mean_square, cost)
+    found = []
+    for form, free in enumerate(parameters):
+        best = squares[form].argmin(axis=1)
+        mean_square = squares[form, rows, best] / count
+        slope = (off * plain[form]).sum(axis=1) / np.maximum((off * off).sum(axis=1), 1e-12)
+        cost = count * np.log(np.maximum(mean_square, 1e-300)) + 2.0 * free
+        found.append(_Smoothed(level[form, rows, best], slope, WEIGHTS[best], mean_square, cost))
+    return found
