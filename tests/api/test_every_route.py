@@ -85,6 +85,9 @@ PREPARED: dict[tuple[str, str], Prepare] = {
 }
 """What has to be there before an example can be sent."""
 
+BULK = ("application/x-ndjson", "application/vnd.apache.arrow.stream")
+"""The same questions as in JSON; `test_bulk_predictions` holds the answers to each other."""
+
 MINE = (
     "products",
     "order-proposals",
@@ -142,7 +145,7 @@ def requests(method: str, path: str) -> Iterator[dict[str, Any]]:
         if kind == "application/json":
             for example in resolved(body["schema"])["examples"]:
                 yield {"url": path, "params": query, "json": example}
-        else:
+        elif kind not in BULK:
             yield {"url": path, "params": query, "content": body["example"], "headers": {"Content-Type": kind}}
 
 

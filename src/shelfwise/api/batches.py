@@ -40,6 +40,7 @@ class BatchItem(BaseModel):
     """What became of one question; a class of each kind of answer adds ``answer``."""
 
     index: int = Field(description="Place of the question in the request, from 0.")
+    line: int | None = Field(None, description="Its line in an NDJSON body, from 1; null where it came otherwise.")
     status: Literal["answered", "failed"]
     problem: ItemProblem | None = Field(None, description="Why there is no answer; null where there is one.")
 

@@ -153,15 +153,7 @@ def _check_names(row: object) -> None:
 
 
 def _arrow(body: bytes) -> pl.DataFrame:
-    refuse_expanding(body)
-    try:
-        table = pl.read_ipc_stream(io.BytesIO(body))
-    except Exception as error:
-        raise _no_stream(str(error)) from None
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # what the reader throws at some damaged streams
-            raise
-        raise _no_stream("it is damaged") from None
+    table = read_stream(body)
     if table.height > MOST_ROWS:
         raise _too_many(table.height)
     for name in table.columns:
@@ -204,6 +196,19 @@ def _too_many(rows: int) -> DataError:
 
 def _no_stream(why: str) -> DataError:
     return DataError(f"the body is no Arrow IPC stream ({why.splitlines()[0][:200] if why else 'unreadable'})")
+
+
+def read_stream(body: bytes) -> pl.DataFrame:
+    """Return the table of an Arrow stream from anyone; raises `DataError` where it is none, or stands for too much."""
+    refuse_expanding(body)
+    try:
+        return pl.read_ipc_stream(io.BytesIO(body))
+    except Exception as error:  # damaged bytes make the reader raise whatever it came to: PolarsError, OSError, ...
+        raise _no_stream(str(error)) from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # what the reader throws at some damaged streams
+            raise
+        raise _no_stream("it is damaged") from None
 
 
 def refuse_expanding(body: bytes) -> None:

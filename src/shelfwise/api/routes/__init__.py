@@ -9,6 +9,8 @@ from fastapi import APIRouter
 from shelfwise.api.routes import (
     access,
     backtests,
+    bulk_predictions,
+    connectors,
     demand_predictions,
     forecast,
     health,
@@ -40,6 +42,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     metrics.router,
     predict.router,
     forecast.router,
+    bulk_predictions.router,  # before those that take the same paths, one question at a time
     demand_predictions.router,
     stockout_predictions.router,
     order_predictions.router,
@@ -55,5 +58,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     overrides.router,
     backtests.router,
     jobs.router,
+    connectors.router,
     insights.router,
 )

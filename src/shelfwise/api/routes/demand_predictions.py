@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from shelfwise.api.batches import BatchItem, Questions, failure, read_each
-from shelfwise.api.dependencies import ServingNow, ShopNow
+from shelfwise.api.bulk_questions import ANSWERS, QUESTIONS
+from shelfwise.api.dependencies import ServingNow
 from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, FeaturesBody, Granularity, ModelName, ProductId, features_of
 from shelfwise.api.values import Name, ShopTime
 from shelfwise.app import App
 from shelfwise.services import demand_questions
 from shelfwise.services.demand_questions import Answer, Question
+from shelfwise.services.serving import Serving
 
 router = APIRouter(prefix="/api/v1/predictions/demand", tags=["predictions"])
 
@@ -120,7 +125,7 @@ class DemandAnswers(BaseModel):
     results: list[DemandItem]
 
 
-@router.post("", responses=documented(400, 404, 409, 413, 422, 503))
+@router.post("", responses=documented(400, 404, 409, 413, 415, 422, 503) | ANSWERS, openapi_extra=QUESTIONS)
 def predict_demand(body: DemandRequest, serving: ServingNow) -> DemandResponse:
     """Forecast a product's demand.
 
@@ -131,10 +136,19 @@ def predict_demand(body: DemandRequest, serving: ServingNow) -> DemandResponse:
     return told(body, demand_questions.answer(serving.shop, asked(serving.shop, body), serving.workers))
 
 
-@router.post("/batch", responses=documented(400, 413, 422, 503))
-def predict_demands(body: DemandBatch, serving: ServingNow, shop: ShopNow) -> DemandAnswers:
-    """Forecast up to 1,000 times; a question that cannot be answered says why and hinders no other."""
-    good, bad = read_each(body.questions, DemandRequest, lambda one: asked(shop, one))
+@router.post("/batch", responses=documented(400, 413, 415, 422, 503) | ANSWERS, openapi_extra=QUESTIONS)
+def predict_demands(body: DemandBatch, serving: ServingNow) -> DemandAnswers:
+    """Forecast up to 1,000 times; a question that cannot be answered says why and hinders no other.
+
+    As NDJSON or Arrow up to 10,000 times, answered in parts as they are done.
+    """
+    return DemandAnswers(results=each(serving, body.questions))
+
+
+def each(serving: Serving, questions: Sequence[Any]) -> list[DemandItem]:
+    """Answer many questions, in their order."""
+    shop = serving.shop
+    good, bad = read_each(questions, DemandRequest, lambda one: asked(shop, one))
     outcomes = demand_questions.answer_all(shop, [question for _, _, question in good], serving.workers)
     results = [DemandItem(index=index, status="failed", problem=problem) for index, problem in bad.items()]
     for (index, one, _), found in zip(good, outcomes, strict=True):
@@ -143,7 +157,7 @@ def predict_demands(body: DemandBatch, serving: ServingNow, shop: ShopNow) -> De
             results.append(DemandItem(index=index, status="failed", problem=problem))
         else:
             results.append(DemandItem(index=index, status="answered", answer=told(one, found.answer)))
-    return DemandAnswers(results=sorted(results, key=lambda one: one.index))
+    return sorted(results, key=lambda one: one.index)
 
 
 def asked(shop: App, body: DemandRequest) -> Question:

@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from shelfwise.api.batches import BatchItem, Questions, failure, read_each
-from shelfwise.api.dependencies import ServingNow, ShopNow
+from shelfwise.api.bulk_questions import ANSWERS, QUESTIONS
+from shelfwise.api.dependencies import ServingNow
 from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, ModelName, ProductId
 from shelfwise.api.routes import stockout_predictions
 from shelfwise.api.routes.stockout_predictions import StockoutResponse
 from shelfwise.api.values import Name, Units
+from shelfwise.domain.errors import ShelfwiseError
 from shelfwise.services import order_questions
 from shelfwise.services.order_questions import (
     Chain,
@@ -27,6 +29,7 @@ from shelfwise.services.order_questions import (
     OrderQuestion,
     StoreQuestion,
 )
+from shelfwise.services.serving import Serving
 
 router = APIRouter(prefix="/api/v1/predictions", tags=["predictions"])
 
@@ -268,17 +271,31 @@ class ChainResponse(BaseModel):
     instead: str | None = Field(description="Why the base model answered; null where it did not.")
 
 
-@router.post("/optimize", responses=documented(400, 404, 409, 413, 422, 503))
+class ChainItem(BatchItem):
+    """What became of one chained question."""
+
+    answer: ChainResponse | None = None
+
+
+@router.post("/optimize", responses=documented(400, 404, 409, 413, 415, 422, 503) | ANSWERS, openapi_extra=QUESTIONS)
 def optimize(body: OptimizeRequest, serving: ServingNow) -> OptimizeResponse:
     """Decide what to order now under shared limits, with stock levels, reorder points, bound and gap."""
     return told(order_questions.decide(serving.shop, asked(body), serving.workers))
 
 
-@router.post("/optimize/batch", responses=documented(400, 413, 422, 503))
-def optimize_each(body: OptimizeBatch, serving: ServingNow, shop: ShopNow) -> OptimizeAnswers:
-    """Ask up to 1,000 times; a question that cannot be answered says why and hinders no other."""
-    good, bad = read_each(body.questions, OptimizeRequest, asked)
-    outcomes = order_questions.decide_all(shop, [question for _, _, question in good], serving.workers)
+@router.post("/optimize/batch", responses=documented(400, 413, 415, 422, 503) | ANSWERS, openapi_extra=QUESTIONS)
+def optimize_each(body: OptimizeBatch, serving: ServingNow) -> OptimizeAnswers:
+    """Ask up to 1,000 times; a question that cannot be answered says why and hinders no other.
+
+    As NDJSON or Arrow up to 10,000 times, answered in parts as they are done.
+    """
+    return OptimizeAnswers(results=each(serving, body.questions))
+
+
+def each(serving: Serving, questions: Sequence[Any]) -> list[OptimizeItem]:
+    """Answer many questions about orders, in their order."""
+    good, bad = read_each(questions, OptimizeRequest, asked)
+    outcomes = order_questions.decide_all(serving.shop, [question for _, _, question in good], serving.workers)
     results = [OptimizeItem(index=index, status="failed", problem=problem) for index, problem in bad.items()]
     for (index, _, _), found in zip(good, outcomes, strict=True):
         if found.answer is None:
@@ -286,14 +303,38 @@ def optimize_each(body: OptimizeBatch, serving: ServingNow, shop: ShopNow) -> Op
             results.append(OptimizeItem(index=index, status="failed", problem=problem))
         else:
             results.append(OptimizeItem(index=index, status="answered", answer=told(found.answer)))
-    return OptimizeAnswers(results=sorted(results, key=lambda one: one.index))
+    return sorted(results, key=lambda one: one.index)
 
 
-@router.post("/chain", responses=documented(400, 404, 409, 413, 422, 503))
-def chain(body: ChainRequest, serving: ServingNow, shop: ShopNow) -> ChainResponse:
-    """Tell demand, risk and orders of the same lines on the same sample paths, and every version behind them."""
+@router.post("/chain", responses=documented(400, 404, 409, 413, 415, 422, 503) | ANSWERS, openapi_extra=QUESTIONS)
+def chain(body: ChainRequest, serving: ServingNow) -> ChainResponse:
+    """Tell demand, risk and orders of the same lines on the same sample paths, and every version behind them.
+
+    As NDJSON or Arrow up to 10,000 times, answered in parts as they are done.
+    """
+    return _chained(serving, _chain_asked(body))
+
+
+def chain_each(serving: Serving, questions: Sequence[Any]) -> list[ChainItem]:
+    """Answer many chained questions, in their order, each on paths of its own."""
+    good, bad = read_each(questions, ChainRequest, _chain_asked)
+    results = [ChainItem(index=index, status="failed", problem=problem) for index, problem in bad.items()]
+    for index, _, question in good:
+        try:
+            results.append(ChainItem(index=index, status="answered", answer=_chained(serving, question)))
+        except ShelfwiseError as error:
+            results.append(ChainItem(index=index, status="failed", problem=failure(error)))
+    return sorted(results, key=lambda one: one.index)
+
+
+def _chain_asked(body: ChainRequest) -> ChainQuestion:
     orders = StoreQuestion(_places(body.products), _rows(body.limits), body.service_level, body.model)
-    found = order_questions.chain(shop, ChainQuestion(orders, body.horizon), serving.workers)
+    return ChainQuestion(orders, body.horizon)
+
+
+def _chained(serving: Serving, question: ChainQuestion) -> ChainResponse:
+    shop = serving.shop
+    found = order_questions.chain(shop, question, serving.workers)
     return ChainResponse(
         demand=[_demand(one) for one in found.demand],
         risk=[None if one is None else stockout_predictions.told(shop, one.product, one) for one in found.risk],

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from shelfwise.api.batches import BatchItem, Questions, failure, read_each
-from shelfwise.api.dependencies import ServingNow, ShopNow
+from shelfwise.api.bulk_questions import ANSWERS, QUESTIONS
+from shelfwise.api.dependencies import ServingNow
 from shelfwise.api.problems import documented
 from shelfwise.api.question_bodies import Body, Day, FeaturesBody, ModelName, ProductId, features_of
 from shelfwise.api.values import Amount, Estimate, Money, Name, Units
 from shelfwise.app import App
 from shelfwise.services import demand_questions, stockout_questions
+from shelfwise.services.serving import Serving
 from shelfwise.services.stockout_questions import Answer, Question
 
 router = APIRouter(prefix="/api/v1/predictions/stockout", tags=["predictions"])
@@ -140,17 +144,26 @@ class StockoutAnswers(BaseModel):
     results: list[StockoutItem]
 
 
-@router.post("", responses=documented(400, 404, 409, 413, 422, 503))
+@router.post("", responses=documented(400, 404, 409, 413, 415, 422, 503) | ANSWERS, openapi_extra=QUESTIONS)
 def predict_stockout(body: StockoutRequest, serving: ServingNow) -> StockoutResponse:
     """Say how surely a product runs out by which day if nothing more is ordered, how soon, and at what cost."""
     answer = stockout_questions.answer(serving.shop, asked(serving.shop, body), serving.workers)
     return told(serving.shop, body.product_id, answer)
 
 
-@router.post("/batch", responses=documented(400, 413, 422, 503))
-def predict_stockouts(body: StockoutBatch, serving: ServingNow, shop: ShopNow) -> StockoutAnswers:
-    """Ask up to 1,000 times; a question that cannot be answered says why and hinders no other."""
-    good, bad = read_each(body.questions, StockoutRequest, lambda one: asked(shop, one))
+@router.post("/batch", responses=documented(400, 413, 415, 422, 503) | ANSWERS, openapi_extra=QUESTIONS)
+def predict_stockouts(body: StockoutBatch, serving: ServingNow) -> StockoutAnswers:
+    """Ask up to 1,000 times; a question that cannot be answered says why and hinders no other.
+
+    As NDJSON or Arrow up to 10,000 times, answered in parts as they are done.
+    """
+    return StockoutAnswers(results=each(serving, body.questions))
+
+
+def each(serving: Serving, questions: Sequence[Any]) -> list[StockoutItem]:
+    """Answer many questions, in their order."""
+    shop = serving.shop
+    good, bad = read_each(questions, StockoutRequest, lambda one: asked(shop, one))
     outcomes = stockout_questions.answer_all(shop, [question for _, _, question in good], serving.workers)
     results = [StockoutItem(index=index, status="failed", problem=problem) for index, problem in bad.items()]
     for (index, one, _), found in zip(good, outcomes, strict=True):
@@ -160,7 +173,7 @@ def predict_stockouts(body: StockoutBatch, serving: ServingNow, shop: ShopNow) -
         else:
             answer = told(shop, one.product_id, found.answer)
             results.append(StockoutItem(index=index, status="answered", answer=answer))
-    return StockoutAnswers(results=sorted(results, key=lambda one: one.index))
+    return sorted(results, key=lambda one: one.index)
 
 
 def asked(shop: App, body: StockoutRequest) -> Question:
