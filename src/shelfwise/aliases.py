@@ -53,7 +53,7 @@ ALIASES: Final = (
     Alias("LAG_LLAMA_MODEL_PATH", reason="no model reads a Lag-Llama checkpoint yet"),
     Alias("MAX_CONTEXT_LENGTH", reason="the longest context of a question, 365 days, is part of the interface"),
     Alias("DEVICE", reason="every model runs on the processor; none can use a graphics processor yet"),
-    Alias("MODEL_RETRAIN_INTERVAL_DAYS", reason="models are fitted anew when the data have changed, at no interval"),
+    Alias("MODEL_RETRAIN_INTERVAL_DAYS", "model_retrain_interval_days"),
     Alias("MIN_TRAINING_SAMPLES", reason="a short history borrows from its category; no count decides"),
     Alias("MLFLOW_TRACKING_URI", reason="the registry of models is the shop's own; nothing mirrors it yet"),
     Alias("LOGISTICS_ENGINE_URL", reason="there is no connector to a logistics service yet"),

@@ -145,6 +145,13 @@ class Settings(BaseSettings):
     encryption_key_previous: SecretStr | None = Field(
         None, description="Earlier keys, with commas between: they open what was encrypted under them. Never shown."
     )
+    model_retrain_interval_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="A model that answers and whose scope saw no training for so many days is trained anew in the "
+        "night, and the new one takes over where it is not worse; 0: models are trained when somebody asks.",
+    )
     training_timeout_seconds: float = Field(
         3600.0, gt=0, le=86_400, description="After so long the training of a model is ended; nothing of it is kept."
     )

@@ -375,7 +375,7 @@ class Background:
         _log.info("job_completed", extra={"kind": kind.name, "jobs": len(ids), "seconds": seconds, "kept": bool(kept)})
 
     def _in_thread(self, kind: Kind, ids: Sequence[int], payload: Mapping[str, Any]) -> Any:
-        told = Told(self.app.database, ids, self.name, time.monotonic() + kind.timeout_seconds, self._is_lost)
+        told = Told(self.app.database, ids, self.name, time.monotonic() + kind.seconds(self.app.settings), self._is_lost)
         return kind.run(self.app, payload, told)
 
     def _in_process(self, kind: Kind, job: Job) -> Any:
@@ -388,7 +388,7 @@ class Background:
         try:
             return process.call(
                 _run_apart, app.settings, dict(app.origins), app.calendar, kind, job.id, self.name, dict(job.payload),
-                timeout_seconds=kind.timeout_seconds,
+                timeout_seconds=kind.seconds(app.settings),
             )  # fmt: skip
         finally:
             self._end_process()  # with all the memory that it took
@@ -464,7 +464,8 @@ def _run_apart(
 ) -> Any:  # fmt: skip
     """Run in a process of its own, which gets the address of the database and never a connection."""
     with App(settings, origins, calendar, Database.open(settings.address(), create=False)) as app:
-        return kind.run(app, payload, Told(app.database, [number], holder, time.monotonic() + kind.timeout_seconds))
+        deadline = time.monotonic() + kind.seconds(settings)
+        return kind.run(app, payload, Told(app.database, [number], holder, deadline))
 
 
 def _said(error: Exception) -> str:

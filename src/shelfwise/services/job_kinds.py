@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from shelfwise.app import App
 from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.settings import Settings
 
 Payload = Mapping[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -37,6 +38,8 @@ class Kind:
         Whether it runs in a process of its own.
     timeout_seconds, most_attempts, priority
         Time for one attempt; how often it is tried before it is parked; the lower ones run first.
+    timeout_setting
+        The setting that gives the time instead.
     together
         How many queued jobs of this kind one run may take, with their payloads merged.
     """
@@ -47,7 +50,12 @@ class Kind:
     timeout_seconds: float = 300.0
     most_attempts: int = 5
     priority: int = 50
+    timeout_setting: str = ""
     together: int = 1
+
+    def seconds(self, settings: Settings) -> float:
+        """Return the time for one attempt."""
+        return float(getattr(settings, self.timeout_setting)) if self.timeout_setting else self.timeout_seconds
 
     def __post_init__(self) -> None:
         if self.timeout_seconds <= 0:
@@ -118,6 +126,13 @@ def train_model(app: App, payload: Payload, progress: Progress) -> dict[str, Any
     return training.run_job(app, payload, progress)
 
 
+def retrain_models(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Queue a training of each champion that is due for one."""
+    from shelfwise.services import retraining
+
+    return retraining.queue(app, progress)
+
+
 def snapshot_stock(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     """Keep what was on hand and on order at the end of yesterday, and of days that were missed."""
     from shelfwise.services import stock_snapshots
@@ -151,6 +166,7 @@ PUBLISH: Final = "publish_forecasts"
 PLAN: Final = "plan"
 BACKTEST: Final = "backtest"
 TRAIN: Final = "train_model"
+RETRAIN: Final = "retrain_models"
 STOCK: Final = "snapshot_stock"
 TIDY: Final = "tidy"
 
@@ -162,7 +178,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(PUBLISH, publish_forecasts, apart=True, timeout_seconds=3600, most_attempts=3, priority=30),
         Kind(PLAN, plan, apart=True, timeout_seconds=3600, most_attempts=3, priority=40),
         Kind(BACKTEST, backtest, apart=True, timeout_seconds=6 * 3600, most_attempts=3, priority=70),
-        Kind(TRAIN, train_model, apart=True, timeout_seconds=3600, most_attempts=2, priority=60),
+        Kind(
+            TRAIN, train_model, apart=True, timeout_setting="training_timeout_seconds", most_attempts=2, priority=60
+        ),
+        Kind(RETRAIN, retrain_models, apart=True, timeout_seconds=3600, most_attempts=2, priority=65),
         Kind(STOCK, snapshot_stock, apart=True, timeout_seconds=1800, most_attempts=3, priority=35),
         Kind(TIDY, tidy, most_attempts=3, priority=90),
     )

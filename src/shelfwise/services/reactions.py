@@ -125,6 +125,7 @@ SCHEDULE: Final = (
     Scheduled("nightly publication", job_kinds.PUBLISH, lambda settings: settings.nightly_at),
     Scheduled("nightly stock", job_kinds.STOCK, lambda settings: settings.nightly_at),
     Scheduled("nightly plan", job_kinds.PLAN, lambda settings: settings.nightly_at),
+    Scheduled("nightly retraining", job_kinds.RETRAIN, lambda settings: settings.nightly_at),
     Scheduled("nightly tidying", job_kinds.TIDY, lambda settings: settings.nightly_at),
 )
 

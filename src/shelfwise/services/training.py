@@ -16,6 +16,7 @@ from shelfwise.execution.local import Workers
 from shelfwise.forecasting.catalog import estimator
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.services import actor, demand, jobs, measuring, registry
+from shelfwise.services.challenging import Judged, judged
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import described, panel_fingerprint
 from shelfwise.services.jobs import Job
@@ -31,7 +32,7 @@ JOB: Final = "train_model"
 LONGEST_SUBJECT: Final = 255
 FEWEST_DAYS: Final = 7
 """Days of history that a model of one product needs; with fewer, that of the whole shop answers for it."""
-Then = Literal["champion", "challenger", "nothing"]
+Then = Literal["champion", "challenger", "nothing", "not_worse"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Training:
     scope
         ``shop`` for all series, or ``product:CODE`` for one product alone.
     then
-        What becomes of the version: it answers from now on, stands beside the one that does, or neither. Where nobody
-        answers yet, it does.
+        What becomes of the version: it answers from now on, stands beside the one that does, or neither; or it answers
+        where it is not worse than the one that does (`shelfwise.services.challenging`), and else stands beside it.
+        Where nobody answers yet, it does.
     made_by
         Who asked for it.
 
@@ -76,12 +78,13 @@ def train(app: App, wanted: Training, progress: Callable[[str, int, int], None] 
         There is no such product, or nothing to learn from.
     """
     tell, began = progress or _silent, time.perf_counter()
-    tell("reading the demand", 0, 3)
+    steps = 4 if wanted.then == "not_worse" else 3
+    tell("reading the demand", 0, steps)
     known = demand.load(app)
-    scope, panel = _panel(known, wanted.scope)
-    tell(f"fitting {wanted.model} on {panel.n_series:,} series", 1, 3)
+    scope, panel = panel_of(known, wanted.scope)
+    tell(f"fitting {wanted.model} on {panel.n_series:,} series", 1, steps)
     predictor = _fitted(wanted.model, panel)
-    tell("measuring it on the past", 2, 3)
+    tell("measuring it on the past", 2, steps)
     settings = app.settings
     measured = measuring.measure(panel, wanted.model, measuring.LONGEST, n_paths=settings.n_paths, seed=settings.seed)
     version = registry.register(
@@ -94,11 +97,17 @@ def train(app: App, wanted: Training, progress: Callable[[str, int, int], None] 
         },
         metrics=measured.metrics(), beside=measured.to_arrays(), made_by=wanted.made_by,
     )  # fmt: skip
-    first = registry.champion(app, scope) is None
-    if first or wanted.then != "nothing":
-        alias = CHAMPION if first or wanted.then == "champion" else CHALLENGER
-        reason = "the first of its scope" if first else "deployed by its training"
-        registry.deploy(app, str(version.id), alias=alias, reason=reason, made_by=wanted.made_by)
+    champion = registry.champion(app, scope)
+    if champion is None:
+        put_to = Judged(True, "the first of its scope")
+    elif wanted.then == "not_worse":
+        tell("comparing it with the champion", 3, 4)
+        put_to = judged(app, wanted.model, panel, champion, (known.data_until - champion.data_until).days)
+    else:
+        put_to = Judged(wanted.then == "champion", "deployed by its training")
+    if champion is None or wanted.then != "nothing":
+        alias = CHAMPION if put_to.takes_over else CHALLENGER
+        registry.deploy(app, str(version.id), alias=alias, reason=put_to.reason, made_by=wanted.made_by)
     _log.info("model %s trained for %s in %.1f s", version.label, scope, time.perf_counter() - began)
     return version
 
@@ -110,12 +119,23 @@ def job_of(app: App, wanted: Training) -> Job | None:
     """
     if not jobs.alive(app):
         return None
-    subject = f"{wanted.scope} {wanted.model}"[:LONGEST_SUBJECT]
-    for job in jobs.listed(app, state="running", kind=JOB).jobs:
-        if job.subject == subject:
-            return job
-    payload = {**asdict(wanted), "asked_at": app.now().isoformat()}
-    return jobs.ask(app, JOB, payload, subject)
+    return under_way(app, wanted, "running") or put(app, wanted)
+
+
+def under_way(app: App, wanted: Training, *states: str) -> Job | None:
+    """Return the job that trains the same model for the same scope, waiting or running; None where there is none."""
+    subject = _subject(wanted)
+    found = (job for state in states or ("running", "queued") for job in jobs.listed(app, state=state, kind=JOB).jobs)
+    return next((job for job in found if job.subject == subject), None)
+
+
+def put(app: App, wanted: Training) -> Job:
+    """Queue a training, whether or not a worker is there to take it now; no two of one subject run at once."""
+    return jobs.ask(app, JOB, {**asdict(wanted), "asked_at": app.now().isoformat()}, _subject(wanted))
+
+
+def _subject(wanted: Training) -> str:
+    return f"{wanted.scope} {wanted.model}"[:LONGEST_SUBJECT]
 
 
 def start(app: App, wanted: Training, workers: Workers | None = None, *, wait_seconds: float = 0.0) -> Described | Job:
@@ -169,7 +189,16 @@ def run_job(app: App, payload: Mapping[str, Any], progress: Callable[[str, int, 
     return {"model": version.label, "id": version.id}
 
 
-def _panel(known: Demand, scope: str) -> tuple[str, Panel]:
+def panel_of(known: Demand, scope: str) -> tuple[str, Panel]:
+    """Return a scope as the registry has it, and the series that belong to it.
+
+    Raises
+    ------
+    ParameterError
+        The product has too short a history.
+    NotFound, DataError
+        There is no such product, or it never sold.
+    """
     if scope == SHOP:
         return scope, known.panel
     code = product_code(known.products, scope.removeprefix(PRODUCT))

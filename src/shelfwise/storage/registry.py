@@ -169,6 +169,13 @@ def holder(connection: Connection, scope: str, alias: Alias) -> Version | None:
     return None if number is None else version(connection, int(number))
 
 
+def champions(connection: Connection) -> list[Version]:
+    """Return the version that answers for each scope, in the order of their names."""
+    t = model_aliases
+    query = select(model_versions).join(t, t.c.version_id == model_versions.c.id).where(t.c.alias == CHAMPION)
+    return [_version(row) for row in connection.execute(query.order_by(t.c.scope))]
+
+
 def aliases(connection: Connection) -> dict[int, list[str]]:
     """Return the aliases that each version has, by its id."""
     t = model_aliases

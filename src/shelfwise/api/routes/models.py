@@ -117,8 +117,10 @@ class TrainRequest(Body):
 
     model: ModelName = Field("auto", description="Name of a model.")
     scope: Scope = "shop"
-    then: Literal["champion", "challenger", "nothing"] = Field(
-        "challenger", description="What becomes of it; the first of its scope becomes champion in any case."
+    then: Literal["champion", "challenger", "nothing", "not_worse"] = Field(
+        "challenger",
+        description="What becomes of it; not_worse: champion where it is not worse than the present one beyond chance, "
+        "else challenger. The first of its scope becomes champion in any case.",
     )
 
 
