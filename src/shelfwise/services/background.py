@@ -375,7 +375,8 @@ class Background:
         _log.info("job_completed", extra={"kind": kind.name, "jobs": len(ids), "seconds": seconds, "kept": bool(kept)})
 
     def _in_thread(self, kind: Kind, ids: Sequence[int], payload: Mapping[str, Any]) -> Any:
-        told = Told(self.app.database, ids, self.name, time.monotonic() + kind.seconds(self.app.settings), self._is_lost)
+        deadline = time.monotonic() + kind.seconds(self.app.settings)
+        told = Told(self.app.database, ids, self.name, deadline, self._is_lost)
         return kind.run(self.app, payload, told)
 
     def _in_process(self, kind: Kind, job: Job) -> Any:

@@ -178,9 +178,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(PUBLISH, publish_forecasts, apart=True, timeout_seconds=3600, most_attempts=3, priority=30),
         Kind(PLAN, plan, apart=True, timeout_seconds=3600, most_attempts=3, priority=40),
         Kind(BACKTEST, backtest, apart=True, timeout_seconds=6 * 3600, most_attempts=3, priority=70),
-        Kind(
-            TRAIN, train_model, apart=True, timeout_setting="training_timeout_seconds", most_attempts=2, priority=60
-        ),
+        Kind(TRAIN, train_model, apart=True, timeout_setting="training_timeout_seconds", most_attempts=2, priority=60),
         Kind(RETRAIN, retrain_models, apart=True, timeout_seconds=3600, most_attempts=2, priority=65),
         Kind(STOCK, snapshot_stock, apart=True, timeout_seconds=1800, most_attempts=3, priority=35),
         Kind(TIDY, tidy, most_attempts=3, priority=90),
