@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 
 class RedisDoor:
-    """Forwards connections on a port of its own to the Redis of ``SHELFWISE_TEST_REDIS_URL``."""
+    """Forwards connections on a port of its own to the Redis of ``SHELFWISE_TEST_REDIS_URL``, or to another server."""
 
-    def __init__(self) -> None:
-        self._behind = urlsplit(os.environ["SHELFWISE_TEST_REDIS_URL"])
+    def __init__(self, behind: str | None = None) -> None:
+        self._behind = urlsplit(behind or os.environ["SHELFWISE_TEST_REDIS_URL"])
         self._listening: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self._through = threading.Event()
@@ -23,7 +23,8 @@ class RedisDoor:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}{self._behind.path}"
+        user = self._behind.netloc.rpartition("@")
+        return self._behind._replace(netloc=f"{''.join(user[:2])}127.0.0.1:{self._port}").geturl()
 
     def open(self) -> None:
         """Take connections, on the port that it had."""

@@ -37,8 +37,10 @@ ENV_FILE: Final = ".env"
 TOML_FILE: Final = "shelfwise.toml"
 _SECRET: Final = (
     "database", "database_password", "encryption_key", "encryption_key_previous", "jwt_secret", "redis_url",
+    "event_bus_url",
 )  # fmt: skip
 SHORTEST_SECRET: Final = 32
+_BUS_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}$"
 
 
 class Settings(BaseSettings):
@@ -145,13 +147,6 @@ class Settings(BaseSettings):
     encryption_key_previous: SecretStr | None = Field(
         None, description="Earlier keys, with commas between: they open what was encrypted under them. Never shown."
     )
-    model_retrain_interval_days: int = Field(
-        30,
-        ge=0,
-        le=3650,
-        description="A model that answers and whose scope saw no training for so many days is trained anew in the "
-        "night, and the new one takes over where it is not worse; 0: models are trained when somebody asks.",
-    )
     training_timeout_seconds: float = Field(
         3600.0, gt=0, le=86_400, description="After so long the training of a model is ended; nothing of it is kept."
     )
@@ -167,6 +162,39 @@ class Settings(BaseSettings):
         None,
         description="A Redis, like redis://host:6379/0, that several processes of the service share: it counts "
         "requests for all of them and wakes their workers. Nothing is kept there alone.",
+    )
+    event_bus_url: SecretStr | None = Field(
+        None,
+        description="The bus over which events go out and movements come in: redis://host:6379/0 (streams), "
+        "nats://host:4222 (JetStream), amqp://user:password@host:5672/ (RabbitMQ) or in-process://shop. Empty: none.",
+    )
+    event_bus_events: str = Field(
+        "shelfwise.events",
+        pattern=_BUS_NAME,
+        description="Stream (Redis), first part of the subjects (NATS) or exchange (RabbitMQ) to which events go.",
+    )
+    event_bus_movements: str = Field(
+        "",
+        pattern=rf"{_BUS_NAME}|^$",
+        description="Stream (Redis), subject (NATS) or queue (RabbitMQ) from which sales and other movements are "
+        "taken; what cannot be booked goes to the same name with -refused behind it. Empty: none are taken.",
+    )
+    event_bus_group: str = Field(
+        "shelfwise",
+        pattern=_BUS_NAME,
+        description="Name of the consumer group (Redis) or durable consumer (NATS) under which workers share them.",
+    )
+    event_bus_source: str = Field(
+        "/shelfwise",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="What the events say they are from; two shops on one bus need two.",
+    )
+    event_bus_keep: int = Field(
+        100_000,
+        ge=1000,
+        description="How many messages the bus keeps of each stream or queue that the service makes there.",
     )
     embedded_worker: bool = Field(
         True, description="Whether `shelfwise serve` also works on jobs; without it run `shelfwise worker` beside it."
@@ -241,6 +269,7 @@ class Settings(BaseSettings):
     @field_validator(
         "database_password", "database_password_file", "encryption_key", "encryption_key_file",
         "encryption_key_previous", "jwt_secret", "jwt_secret_file", "models_folder", "redis_url",
+        "event_bus_url",
         "tracing_endpoint", "inventory_sync_url", "inventory_sync_token", "inventory_sync_token_file",
         "logistics_engine_url", "logistics_engine_token", "logistics_engine_token_file", mode="before",
     )  # fmt: skip

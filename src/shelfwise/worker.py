@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Final
 
 from shelfwise.app import App
 from shelfwise.services.background import Background
+from shelfwise.services.event_bus import EventBus, publish_all
 
 _LOOK_SECONDS: Final = 0.2
 
@@ -26,7 +28,10 @@ def work(shop: App, ready: Callable[[str], None] = lambda _: None) -> None:
         number: signal.signal(number, lambda met, _: told.append(met)) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        with Background(shop) as worker:
+        with Background(shop) as worker, contextlib.ExitStack() as beside:
+            bus = EventBus.start(shop, worker.name)
+            if bus is not None:
+                beside.callback(bus.close)
             ready(worker.name)
             # No lock is waited on: a signal that comes just before would be noticed only with the next one, and its
             # handler must not take a lock that this very thread may hold.
@@ -38,5 +43,8 @@ def work(shop: App, ready: Callable[[str], None] = lambda _: None) -> None:
 
 
 def drain(shop: App) -> int:
-    """Do what is due now and what follows from it, and return how many jobs that were."""
-    return Background(shop).drain()
+    """Do what is due now and what follows from it, publish what happened, and return how many jobs that were."""
+    worker = Background(shop)
+    count = worker.drain()
+    publish_all(shop, worker.name)
+    return count

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from tests.redis_door import RedisDoor
 
 from shelfwise.exchange.transports import open_bus
 from shelfwise.exchange.transports.contract import Bus, Names
@@ -28,25 +29,18 @@ def url_of(kind: str) -> str:
     return os.environ[f"SHELFWISE_TEST_{SERVERS[kind].upper()}_URL"]
 
 
+def door_before(kind: str) -> RedisDoor:
+    """A door through which one test reaches the server, to be shut for that test alone."""
+    return RedisDoor(url_of(kind))
+
+
 @contextmanager
-def buses(kind: str, **options: Any) -> Iterator[tuple[Bus, Bus]]:
+def buses(kind: str, url: str | None = None, **options: Any) -> Iterator[tuple[Bus, Bus]]:
     """Two buses: what goes out of the first comes in by the second; both are removed at the end."""
     name = f"sw-test-{uuid.uuid4().hex[:12]}"
-    there = open_bus(url_of(kind), Names(f"{name}-there", **options))
+    there = open_bus(url or url_of(kind), Names(f"{name}-there", **options))
     here = there.read_back()
     try:
         yield there, here
     finally:
         here.remove()
-
-
-def cut(kind: str, held: Any) -> None:
-    """Cut the connection of an outlet or an inlet off, under its feet."""
-    if kind == "redis_streams":
-        for connection in [*held._client.connection_pool._available_connections]:
-            connection._sock.shutdown(2)
-    elif kind == "rabbitmq":
-        held._connection._impl._transport._sock.shutdown(2)
-    elif kind == "nats_jetstream":
-        loop, transport = held._client._loop, held._client.nats._transport
-        loop.call_soon_threadsafe(transport._io_writer.transport.abort)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import pika
 import pytest
 import redis
-from tests.exchange.buses import EVERY, SERVED, buses, cut
+from tests.exchange.buses import EVERY, SERVED, buses, door_before
 
 from shelfwise.domain.errors import ParameterError
 from shelfwise.exchange.transports import kind_of, open_bus
@@ -191,12 +192,15 @@ def _reason(here: Bus, aside: Delivery) -> str:
 
 @pytest.mark.parametrize("kind", SERVED)
 def test_a_connection_that_is_cut_is_told_and_a_new_one_goes_on(kind: str) -> None:
-    with buses(kind, lease_seconds=60.0) as (there, here):
+    door = door_before(kind)
+    with contextlib.ExitStack() as at_end:
+        at_end.callback(door.shut)
+        there, here = at_end.enter_context(buses(kind, door.url, lease_seconds=60.0))
         outlet, inlet = there.outlet(), here.inlet("one")
         outlet.publish(messages(4))
         held = receive(inlet, 4)
-        for each in (outlet, inlet):
-            cut(kind, each)
+        door.shut()
+        door.open()
         if kind != "redis_streams":  # whose driver connects anew before a command where it finds the connection cut
             with pytest.raises(BusError, match="event bus fails|ended the delivery"):
                 _until_it_fails(lambda: outlet.publish(messages(1, first=4)))

@@ -13,8 +13,9 @@ from typing import Final, Literal
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
 from shelfwise.execution.local import Workers
-from shelfwise.services import actor, jobs, stateless
+from shelfwise.services import actor, connecting, jobs, stateless
 from shelfwise.services.background import Background
+from shelfwise.services.event_bus import EventBus, bus_of
 from shelfwise.services.metrics import Metrics
 from shelfwise.services.reacting import Reacting
 from shelfwise.services.recording import Recorder
@@ -38,6 +39,8 @@ class Readiness:
         Whether the database answers, whether a forecast can be made, and whether somebody works on jobs.
     cache
         Whether the Redis that answers are shared in answers; None where there is none.
+    connectors
+        Whether the services that data are pulled from do well; None where there are none. The service answers without.
     reasons
         What is wrong, in words that anyone may read; empty where nothing is.
     """
@@ -46,6 +49,7 @@ class Readiness:
     model: State
     worker: State
     cache: State | None = None
+    connectors: Literal["ready", "degraded"] | None = None
     reasons: tuple[str, ...] = ()
 
     @property
@@ -70,6 +74,8 @@ class Serving:
         What it counts in.
     background
         The worker in this process; None where others work.
+    bus
+        What publishes and takes movements in this process; None where there is no bus, or others do.
     followed
         Called, from any thread, once forecasts of this process follow movements.
     answers
@@ -81,6 +87,7 @@ class Serving:
     reacting: Reacting | None = field(default=None, repr=False)
     metrics: Metrics = field(default_factory=Metrics, repr=False)
     background: Background | None = field(default=None, repr=False)
+    bus: EventBus | None = field(default=None, repr=False)
     followed: Callable[[], None] = field(default=lambda: None, repr=False)
     answers: SharedAnswers | None = field(default=None, repr=False)
     recorder: Recorder = field(init=False, repr=False)
@@ -99,6 +106,8 @@ class Serving:
             Where to count; None counts where nobody looks.
         """
         metrics = metrics or Metrics()
+        if shop.settings.embedded_worker:
+            bus_of(shop.settings)  # before anything runs, since an address that is none ends the start
         answers = None
         if shop.settings.redis_url is not None:  # first, since an address that is none ends the start
             url = shop.settings.redis_url.get_secret_value()
@@ -110,11 +119,14 @@ class Serving:
         if shop.settings.embedded_worker:
             serving.background = Background(shop)
             serving.background.start()
+            serving.bus = EventBus.start(shop, serving.background.name, serving.felt)
         return serving
 
     def close(self) -> None:
         """Book the movements that wait, then end all that runs."""
         self.recorder.close()
+        if self.bus is not None:
+            self.bus.close()
         if self.reacting is not None:
             self.reacting.close()
         if self.background is not None:
@@ -173,7 +185,19 @@ class Serving:
             cache = "ready" if self.answers.well else "failed"
             if cache == "failed":
                 reasons.append("Redis does not answer, so each process keeps answers for itself; they are the same")
-        return Readiness(database, "ready" if alive else "failed", worker, cache, tuple(reasons))
+        pulled = self._connectors(reasons) if database == "ready" else None
+        return Readiness(database, "ready" if alive else "failed", worker, cache, pulled, tuple(reasons))
+
+    def _connectors(self, reasons: list[str]) -> Literal["ready", "degraded"] | None:
+        """Look how the services do that data are pulled from; what they said stays with those who may ask for it."""
+        if not connecting.configured(self.shop):
+            return None
+        degraded = connecting.degraded(self.shop)
+        reasons += [
+            f"the last run of the connector {name} did not go well; `shelfwise sync {name} --show` says why"
+            for name in degraded
+        ]
+        return "degraded" if degraded else "ready"
 
     def _worker(self, reasons: list[str]) -> State:
         """Look whether anybody works on jobs; a worker of this process does from the moment it is started."""

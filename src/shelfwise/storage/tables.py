@@ -686,6 +686,28 @@ workers = Table(
     Column("last_seen", Instant, nullable=False),
 )
 
+# What one process at a time does, and until when it is this holder's.
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+# What all processes together did over the event bus, by the word it is counted under: how often, when last, and of what
+# was refused why.
+event_bus_counts = Table(
+    "event_bus_counts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("total", BigInteger, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Column("last_reason", Text),
+)
+
 # How the services that connectors ask have behaved, one row for each that was ever asked. See
 # `shelfwise.storage.connectors`.
 connectors = Table(

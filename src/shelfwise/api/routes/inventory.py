@@ -3,68 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic import BaseModel, Field
 
 from shelfwise.api.dependencies import ServingNow
 from shelfwise.api.idempotency import REPLAYED, KeyNow
 from shelfwise.api.problems import documented
 from shelfwise.api.values import ShopTime
 from shelfwise.services import auditing
-from shelfwise.services.recording import Kind, Movement, Reaction, Recorded
+from shelfwise.services.movement_messages import InventoryRequest, TransactionType
+from shelfwise.services.recording import Reaction, Recorded
 from shelfwise.services.serving import Serving
 
 router = APIRouter(tags=["stock"])
 
 REACTION_SECONDS: Final = 10.0
 """How long ``wait=true`` waits for forecast and orders to follow."""
-
-TransactionType = Literal["SALE", "RETURN", "RECEIPT", "ADJUSTMENT", "TRANSFER", "COUNT"]
-Code = Annotated[int, Field(strict=True)] | str
-_EXAMPLE: JsonDict = {
-    "productId": "CUP-01", "transactionType": "SALE", "quantity": 2, "createdAt": "2026-11-20T14:05:00",
-    "warehouseId": "main", "id": "till-1-004711",
-}  # fmt: skip
-
-
-class InventoryRequest(BaseModel):
-    """A stock movement."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
-
-    productId: Code = Field(description="The product's code, text or a number.", examples=["CUP-01"])
-    transactionType: TransactionType = Field(
-        description="What happened. A COUNT says what is there; every other movement changes it."
-    )
-    quantity: float = Field(
-        allow_inf_nan=False,
-        description="Units. Of a SALE the sign does not matter; an ADJUSTMENT is what was found (above zero) or lost "
-        "(below); all others are above zero, or zero for a COUNT that found nothing.",
-    )
-    createdAt: dt.datetime | None = Field(
-        None, description="When it happened: with a zone, or in the shop's own time; now where it is left out."
-    )
-    warehouseId: Code | None = Field(
-        None, description="The warehouse; may be left out where the shop has one. A TRANSFER goes out of it."
-    )
-    toWarehouseId: Code | None = Field(None, description="Where a TRANSFER goes; of no other movement.")
-    id: Code | None = Field(
-        None, description="The movement's own id: it is booked once under it, however often it is sent."
-    )
-    unitPrice: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="Price per unit at which it was sold, in the shop's currency."
-    )
-
-    def movement(self) -> Movement:
-        """Return the movement that services know."""
-        return Movement(
-            str(self.productId), cast("Kind", self.transactionType.lower()), self.quantity, self.createdAt,
-            _text(self.warehouseId), _text(self.toWarehouseId), _text(self.id), self.unitPrice,
-        )  # fmt: skip
 
 
 class InventoryResponse(BaseModel):
@@ -133,7 +89,3 @@ def _answer(body: InventoryRequest, done: Recorded, reaction: Reaction) -> Inven
         occurredAt=done.occurred_at, warehouseId=done.warehouse, toWarehouseId=done.to_warehouse,
         onHand=done.on_hand, duplicate=done.duplicate, reaction=reaction,
     )  # fmt: skip
-
-
-def _text(code: int | str | None) -> str | None:
-    return None if code is None else str(code)

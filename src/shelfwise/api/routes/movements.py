@@ -12,9 +12,9 @@ from shelfwise.api.bodies import LARGEST_BULK_BODY, unpacked_body
 from shelfwise.api.dependencies import ServingNow
 from shelfwise.api.idempotency import REPLAYED, KeyNow
 from shelfwise.api.problems import FieldError, documented, problem
-from shelfwise.api.routes.inventory import InventoryRequest
 from shelfwise.services import bulk_recording
 from shelfwise.services.bulk_recording import RecordedTable
+from shelfwise.services.movement_messages import InventoryRequest
 
 router = APIRouter(prefix="/api/v1", tags=["stock"])
 

@@ -20,7 +20,8 @@ from shelfwise.domain.errors import ParameterError, StorageError
 # Written down here so that opening a database need not import Alembic.
 REVISIONS: Final = (
     "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008",
-    "0009", "0010", "0011", "0012", "0013", "0014", "0015", "0016", "0017", "0018",
+    "0009", "0010", "0011", "0012", "0013", "0014", "0015", "0016",
+    "0017", "0018", "0019",
 )  # fmt: skip
 HEAD: Final = REVISIONS[-1]
 BASE: Final = "base"
