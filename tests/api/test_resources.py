@@ -147,6 +147,10 @@ def test_patterns_class_each_line_and_the_cells_hold_them_all(served: TestClient
     assert sum(cell["lines"] for cell in head["cells"]) == lines.height
     some = told[0]["abc_xyz"]
     assert {row["abc_xyz"] for row in every(served, "/api/v1/patterns", abc_xyz=some)} == {some}
+    seasons = classing.classify(shop).seasons([row["line"] for row in told])
+    for row, strength in zip(told, seasons.weekly.strength, strict=True):
+        assert row["seasonality"]["weekly"]["strength"] == strength
+        assert row["seasonality"]["yearly"] is None  # its sales are of 20 weeks
 
 
 def test_overrides_are_set_listed_and_ended(served: TestClient, shop: App):

@@ -6,6 +6,7 @@ for money, which is said. Steadiness is of weekly demand, because days differ by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +17,11 @@ from numpy.typing import NDArray
 from shelfwise.app import App
 from shelfwise.domain.panel import Panel
 from shelfwise.forecasting.demand_classes import CLASSES, classes_of
+from shelfwise.forecasting.seasonal_strength import Seasons, seasons_of
 from shelfwise.inventory import classes
 from shelfwise.services import demand
+
+__all__ = ["ALL_CLASSES", "YEAR", "Classes", "Seasons", "classify", "of_panel", "with_service_levels"]
 
 YEAR: Final = 364  # days looked at: 52 whole weeks
 WEEK: Final = 7
@@ -34,10 +38,13 @@ class Classes:
         intermittent, lumpy, ...) and ``service_level``; the most valuable first.
     notes
         What stood in for a missing price.
+    panel
+        What they were classed by.
     """
 
     lines: pl.DataFrame
     notes: tuple[str, ...]
+    panel: Panel
 
     @property
     def cells(self) -> pl.DataFrame:
@@ -51,6 +58,11 @@ class Classes:
             .with_columns(pl.col("lines", "value", "share").fill_null(0))
             .select("class", "lines", "share", "value", "service_level")
         )
+
+    def seasons(self, unique_ids: Sequence[str]) -> Seasons:
+        """Return how strongly some of the lines follow the week and the year, in the order of their names."""
+        places = {name: place for place, name in enumerate(self.panel.ids)}
+        return seasons_of(self.panel.select(np.array([places[name] for name in unique_ids], dtype=np.int64)))
 
 
 def classify(app: App) -> Classes:
@@ -82,7 +94,7 @@ def of_panel(panel: Panel) -> Classes:
     )
     lines = lines.with_columns(both.alias("class"))
     ordered = lines.sort(["value", "unique_id"], descending=[True, False])
-    return Classes(ordered, _notes(price, series["price"]))
+    return Classes(ordered, _notes(price, series["price"]), panel)
 
 
 def with_service_levels(items: pl.DataFrame, panel: Panel) -> pl.DataFrame:

@@ -1,9 +1,10 @@
-"""``/api/v1/patterns``: what matters, what sells steadily, and which kind of demand each line has."""
+"""``/api/v1/patterns``: what matters, what sells steadily, which kind of demand each line has, and when it sells."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
+import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
@@ -12,11 +13,45 @@ from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
 from shelfwise.api.values import Estimate, records
 from shelfwise.services import classing
+from shelfwise.services.classing import Seasons
 
 router = APIRouter(prefix="/api/v1/patterns", tags=["patterns"])
 
 LINES: Final = Listing("patterns", ("value", "unique_id"), (True, False))
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 Cell = Literal["AX", "AY", "AZ", "BX", "BY", "BZ", "CX", "CY", "CZ"]
+
+
+class Week(BaseModel):
+    """How a line follows the week."""
+
+    strength: float = Field(
+        description="Share of variance that weekdays explain beyond chance, 0 to 1; 0 where chance is not ruled out."
+    )
+    factors: list[float] = Field(
+        min_length=7, max_length=7, description="Demand of Monday to Sunday as a multiple of the mean."
+    )
+    peaks: list[Weekday] = Field(description="Weekdays of 1.1 times the mean and more, the highest first.")
+
+
+class Year(BaseModel):
+    """How a line follows the year."""
+
+    strength: float = Field(
+        description="Share of variance that months explain beyond chance, 0 to 1; 0 where chance is not ruled out."
+    )
+    factors: list[float] = Field(
+        min_length=12, max_length=12, description="Demand of January to December as a multiple of the mean."
+    )
+    peaks: list[int] = Field(description="Months, 1 to 12, of 1.1 times the mean and more, the highest first.")
+
+
+class Seasonality(BaseModel):
+    """When a line sells."""
+
+    weekly: Week | None = Field(description="Over the last 52 weeks; null with less than 21 days, or without a sale.")
+    yearly: Year | None = Field(description="Over the last 3 years; null with less than 104 weeks, or without a sale.")
 
 
 class Pattern(BaseModel):
@@ -38,6 +73,7 @@ class Pattern(BaseModel):
         "erratic, intermittent, lumpy, ..."
     )
     service_level: float = Field(description="Of its class; a fraction.")
+    seasonality: Seasonality
 
 
 class ClassCell(BaseModel):
@@ -66,13 +102,36 @@ def list_patterns(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> PatternPage:
-    """Class what is on sale by the money it brings, by how steadily it sells, and by the kind of its demand."""
+    """Class what is on sale by the money it brings, by how steadily it sells, and by the kind of its demand.
+
+    Each line comes with the week and the year that it follows.
+    """
     found = classing.classify(shop)
     lines = found.lines if abc_xyz is None else found.lines.filter(found.lines["class"] == abc_xyz)
     items, following = LINES.page(lines, cursor, limit)
+    seasons = found.seasons([item["unique_id"] for item in items])
+    items = [{**item, "seasonality": _seasonality(seasons, row)} for row, item in enumerate(items)]
     return PatternPage.model_validate(
         {
             "currency": shop.settings.currency, "cells": records(found.cells), "notes": list(found.notes),
             "items": items, "next": following,
         }
+    )  # fmt: skip
+
+
+def _seasonality(seasons: Seasons, row: int) -> Seasonality:
+    week, year = seasons.weekly, seasons.yearly
+    return Seasonality(
+        weekly=None
+        if np.isnan(week.strength[row])
+        else Week(
+            strength=float(week.strength[row]), factors=week.factors[row].tolist(),
+            peaks=[WEEKDAYS[day] for day in week.peaks(row)],
+        ),
+        yearly=None
+        if np.isnan(year.strength[row])
+        else Year(
+            strength=float(year.strength[row]), factors=year.factors[row].tolist(),
+            peaks=[month + 1 for month in year.peaks(row)],
+        ),
     )  # fmt: skip
