@@ -202,6 +202,14 @@ class Settings(BaseSettings):
     job_lease_seconds: float = Field(
         30.0, ge=1, le=3600, description="A worker that was silent for so long loses its jobs to another one."
     )
+    webhook_private_addresses: bool = Field(
+        False,
+        description="Whether webhooks may send to this machine and its network, and over plain http; else only to the "
+        "public internet.",
+    )
+    webhook_timeout_seconds: float = Field(
+        10.0, gt=0, le=60, description="After so long a receiver of a webhook is given up, and tried again later."
+    )
     nightly_at: dt.time = Field(
         dt.time(2, 0), description="Shop time, like 02:00, of the nightly forecasts, plan and tidying."
     )

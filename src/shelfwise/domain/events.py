@@ -120,6 +120,30 @@ class ForecastRefreshed(Event):
 
 
 @dataclass(frozen=True)
+class StockoutRiskRaised(Event):
+    """Series came to a higher grade of stockout risk than was told before, from ``medium`` on.
+
+    ``products`` and ``warehouses`` are codes, place by place one series each, those with the most at stake first and at
+    most `MOST_PRODUCTS` of them; ``count`` is how many they are in all.
+    """
+
+    name: ClassVar[str] = "stockout_risk_raised"
+    products: tuple[str, ...]
+    warehouses: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class StockoutRiskCleared(Event):
+    """Series of which a risk was told are in order again; the fields are as of `StockoutRiskRaised`."""
+
+    name: ClassVar[str] = "stockout_risk_cleared"
+    products: tuple[str, ...]
+    warehouses: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class Unreadable(Event):
     """What was stored as ``stored_as`` and this version of the program cannot read; it is never written.
 
@@ -144,6 +168,8 @@ EVENTS: Final[dict[str, type[Event]]] = {
         PurchaseOrderChanged,
         OverrideChanged,
         ForecastRefreshed,
+        StockoutRiskRaised,
+        StockoutRiskCleared,
     )
 }
 

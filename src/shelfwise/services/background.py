@@ -1,10 +1,11 @@
 """The background worker: it turns events and the clock into jobs, and works on jobs until it is told to end.
 
-Three threads:
+Four threads:
 
 * **beat** moves on the leases of the jobs that this worker holds, says that it lives, and stops what was taken from it;
 * **here** relays the outbox, looks at the schedule, and runs the short kinds of jobs one after the other;
-* **apart** runs the long kinds, each in a process that is killed at its deadline or when its job is cancelled.
+* **apart** runs the long kinds, each in a process that is killed at its deadline or when its job is cancelled;
+* **beside** tells webhooks of events, and starts a thread for each job that waits for somebody else.
 
 Every event becomes its jobs exactly once: the events are read, their jobs queued and the reader's place moved on in one
 transaction that holds the writers' turn. Events are written within the same turn, so their numbers become visible in
@@ -22,7 +23,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
 from types import TracebackType
 from typing import Any, Final
@@ -32,7 +33,8 @@ from shelfwise.app import App
 from shelfwise.domain.calendar import ShopCalendar
 from shelfwise.domain.errors import ConflictError, DataError, ParameterError, ShelfwiseError
 from shelfwise.execution.local import OutOfTime, WorkerLost, Workers
-from shelfwise.services.job_kinds import KINDS, REACT, Kind, Payload
+from shelfwise.services import webhooks
+from shelfwise.services.job_kinds import KINDS, REACT, Kind, Lane, Payload
 from shelfwise.services.jobs import wanted as job_of
 from shelfwise.services.reactions import SCHEDULE, Scheduled, jobs_after, next_time, rule_of
 from shelfwise.services.wake import RedisBell, Wake, channel_of
@@ -47,7 +49,8 @@ from shelfwise.storage.workers import Due
 _log: Final = logging.getLogger(__name__)
 
 READER: Final = "jobs"
-AT_ONCE: Final = 50
+AT_ONCE: Final[Mapping[Lane, int]] = {"here": 50, "apart": 1, "beside": 50}
+"""Jobs that are claimed together, and of those that run beside all others, how many run at a time."""
 EVENTS_AT_ONCE: Final = 200
 POLL_SECONDS: Final = 1.0
 FIRST_BACK_OFF_SECONDS: Final = 2.0
@@ -181,6 +184,7 @@ class Background:
         self._process_of: int | None = None
         self._warned: tuple[str, float] = ("", 0.0)
         self._threads: list[threading.Thread] = []
+        self._beside_threads: set[threading.Thread] = set()
         self._bell: RedisBell | None = None
         self._unlisten: list[Any] = []
 
@@ -193,19 +197,21 @@ class Background:
         if self.app.settings.redis_url is not None:
             self._bell = RedisBell(self.app.settings.redis_url.get_secret_value(), channel_of(self.app), self.wake)
             self._unlisten.append(database.listen(self._bell.committed))
-        for name, step in (("beat", self._beat), ("here", self._here), ("apart", self._apart)):
+        for name, step in (
+            ("beat", self._beat), ("here", self._here), ("apart", self._apart), ("beside", self._beside),
+        ):  # fmt: skip
             thread = threading.Thread(target=step, name=f"jobs-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
         _log.info("worker %s works", self.name)
 
     def close(self) -> None:
-        """End: jobs in processes are ended and queued again, one in the thread may finish for some seconds."""
+        """End: jobs in processes are ended and queued again, those in threads may finish for some seconds."""
         self._ending.set()
         self.wake.ring()
         self._end_process()
         deadline = time.monotonic() + _END_SECONDS
-        for thread in self._threads:
+        for thread in (*self._threads, *self._beside_now()):
             thread.join(max(deadline - time.monotonic(), 0.1))
         for end in self._unlisten:
             end()
@@ -246,16 +252,19 @@ class Background:
             while not self._ending.is_set():
                 relay(self.app)
                 queue_scheduled(self.app, self.schedule, self.kinds)
-                ran = self.work(apart=False) + self.work(apart=True)
+                webhooks.relay(self.app)
+                ran = self.work("here") + self.work("beside") + self.work("apart")
+                for thread in self._beside_now():
+                    thread.join()
                 count += ran
-                if not ran and not relay(self.app):
+                if not ran and not relay(self.app) and not webhooks.relay(self.app):
                     return count
         finally:
             self.close()
             beat.join()
         return count
 
-    # --- the three threads
+    # --- the four threads
 
     def _beat(self) -> None:
         while not self._ending.wait(self._beat_once()):
@@ -279,23 +288,24 @@ class Background:
         return self.lease_seconds / _BEATS_A_LEASE
 
     def _here(self) -> None:
-        seen = 0
-
         def step() -> int:
             relayed = relay(self.app)
-            return relayed + queue_scheduled(self.app, self.schedule, self.kinds) + self.work(apart=False)
+            return relayed + queue_scheduled(self.app, self.schedule, self.kinds) + self.work("here")
 
+        self._again_and_again(step)
+
+    def _apart(self) -> None:
+        self._again_and_again(lambda: self.work("apart"))
+
+    def _beside(self) -> None:
+        self._again_and_again(lambda: webhooks.relay(self.app) + self.work("beside"))
+
+    def _again_and_again(self, step: Callable[[], int]) -> None:
+        seen = 0
         while not self._ending.is_set():
             if not self._guarded(step):
                 seen = self.wake.wait(seen, self.poll_seconds)
                 self._ending.wait(_GATHER_SECONDS)  # what is committed together is done together
-
-    def _apart(self) -> None:
-        seen = 0
-        while not self._ending.is_set():
-            if not self._guarded(lambda: self.work(apart=True)):
-                seen = self.wake.wait(seen, self.poll_seconds)
-                self._ending.wait(_GATHER_SECONDS)
 
     def _guarded(self, step: Any) -> int:
         """Take a step; what goes wrong with the database or in this program must not end the worker."""
@@ -313,21 +323,29 @@ class Background:
 
     # --- working
 
-    def work(self, *, apart: bool) -> int:
-        """Claim due jobs of the kinds that run apart, or of those that run here, and run them; return how many."""
-        kinds = [kind.name for kind in self.kinds.values() if kind.apart == apart]
+    def work(self, lane: Lane) -> int:
+        """Claim due jobs of the kinds of a lane and run them, or start those that run beside; return how many."""
+        kinds = [kind.name for kind in self.kinds.values() if kind.lane == lane]
+        limit = AT_ONCE[lane] - (len(self._beside_now()) if lane == "beside" else 0)
+        if not kinds or limit <= 0:
+            return 0
         with self.app.database.read() as connection:
-            if not kinds or not jobs.anything_due(connection, kinds):
+            if not jobs.anything_due(connection, kinds):
                 return 0
         with self.app.database.write_beside() as connection:
-            claimed = jobs.claim(
-                connection, self.name, kinds, limit=1 if apart else AT_ONCE, lease_seconds=self.lease_seconds
-            )
+            claimed = jobs.claim(connection, self.name, kinds, limit=limit, lease_seconds=self.lease_seconds)
         if not claimed:
             return 0
-        left = self._groups(claimed)
         with self._lock:
             self._running |= {job.id for job in claimed}
+        if lane == "beside":
+            for job in claimed:
+                thread = threading.Thread(target=self._alone, args=(job,), name=f"job-{job.id}", daemon=True)
+                with self._lock:
+                    self._beside_threads.add(thread)
+                thread.start()
+            return len(claimed)
+        left = self._groups(claimed)
         try:
             while left and not self._ending.is_set():
                 group = left.pop(0)
@@ -341,6 +359,21 @@ class Background:
                 self._put_back([job for group in left for job in group], begun=False)
         return len(claimed)
 
+    def _alone(self, job: Job) -> None:
+        """Run a job in a thread of its own."""
+        try:
+            with logs.following(job=job.id, request_id=job.request_id):
+                self._guarded(lambda: self._run([job]))
+        finally:
+            with self._lock:
+                self._running.discard(job.id)
+                self._lost.discard(job.id)
+                self._beside_threads.discard(threading.current_thread())
+
+    def _beside_now(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._beside_threads)
+
     def _groups(self, claimed: Sequence[Job]) -> list[list[Job]]:
         """Put jobs together that one run may take; those that failed before run by themselves."""
         groups: list[list[Job]] = []
@@ -353,13 +386,14 @@ class Background:
                 groups.append([job])
         return groups
 
-    def _run(self, group: Sequence[Job]) -> None:
+    def _run(self, group: Sequence[Job]) -> int:
+        """Run jobs as one; return how many of them were still this worker's."""
         kind = self.kinds[group[0].kind]
         with self.app.database.write_beside() as connection:
             mine = jobs.begin(connection, [job.id for job in group], self.name)
         group = [job for job in group if job.id in mine]
         if not group:
-            return
+            return 0
         ids = [job.id for job in group]
         payload: Payload = reduce(merged, [job.payload for job in group[1:]], dict(group[0].payload))
         began = time.perf_counter()
@@ -368,11 +402,12 @@ class Background:
             json.dumps(result)  # what cannot be kept is the handler's fault
         except Exception as error:
             self._failed(group, error)
-            return
+            return len(ids)
         with self.app.database.write_beside() as connection:
             kept = jobs.finish(connection, ids, self.name, result)
         seconds = round(time.perf_counter() - began, 4)
         _log.info("job_completed", extra={"kind": kind.name, "jobs": len(ids), "seconds": seconds, "kept": bool(kept)})
+        return len(ids)
 
     def _in_thread(self, kind: Kind, ids: Sequence[int], payload: Mapping[str, Any]) -> Any:
         deadline = time.monotonic() + kind.seconds(self.app.settings)

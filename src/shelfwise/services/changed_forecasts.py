@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from shelfwise.app import App
-from shelfwise.domain.events import ForecastRefreshed, MovementsRecorded, PurchaseOrderChanged, RecommendationDecided
+from shelfwise.domain.events import (
+    ForecastRefreshed,
+    MovementsRecorded,
+    PurchaseOrderChanged,
+    RecommendationDecided,
+    StockoutRiskCleared,
+    StockoutRiskRaised,
+)
 from shelfwise.storage import live_forecasts, outbox
 
 MOST_EVENTS: Final = 500
 """After more of them than that everything is taken to have changed."""
-UNTOUCHED: Final = (MovementsRecorded, PurchaseOrderChanged, RecommendationDecided)
+UNTOUCHED: Final = (
+    MovementsRecorded, PurchaseOrderChanged, RecommendationDecided, StockoutRiskCleared, StockoutRiskRaised,
+)  # fmt: skip
 """Events that change no forecast by themselves; where one follows from them, an event of its own says so."""
 
 

@@ -20,11 +20,15 @@ from shelfwise.domain.events import (
     PlanPublished,
     PurchaseOrderChanged,
     RecommendationDecided,
+    StockoutRiskCleared,
+    StockoutRiskRaised,
 )
 from shelfwise.services.stock_movements import SOURCE as BY_HAND
 from shelfwise.storage import outbox
 
 SCHEMA: Final = {"number": pl.Int64(), "at": pl.Datetime("us"), "event": pl.String(), "what": pl.String()}
+
+_BECAME: Final[dict[type[Event], str]] = {ImportFinished: "", ImportUndone: " undone", ImportRedone: " put back"}
 
 
 def history(app: App, limit: int = 30) -> pl.DataFrame:
@@ -50,12 +54,8 @@ def _told(event: Event) -> str:
             return f"{words.count(event.inserted, 'movement')} booked {source}"
         case MovementsCorrected():
             return f"correction {event.correction_id} {event.action}"
-        case ImportFinished():
-            return f"import {event.import_id} of {', '.join(event.files)}"
-        case ImportUndone():
-            return f"import {event.import_id} of {', '.join(event.files)} undone"
-        case ImportRedone():
-            return f"import {event.import_id} of {', '.join(event.files)} put back"
+        case ImportFinished() | ImportUndone() | ImportRedone():
+            return f"import {event.import_id} of {', '.join(event.files)}{_BECAME[type(event)]}"
         case PlanPublished():
             return f"plan {event.plan_run_id} made"
         case RecommendationDecided():
@@ -64,4 +64,14 @@ def _told(event: Event) -> str:
             return f"{event.purchase_order} is {event.status.replace('_', ' ')}"
         case OverrideChanged():
             return f"override {event.override_id} {event.action}"
+        case StockoutRiskRaised():
+            return f"stockout risk of {_series(event)} rose"
+        case StockoutRiskCleared():
+            return f"stockout risk of {_series(event)} is over"
     return event.to_json()
+
+
+def _series(event: StockoutRiskRaised | StockoutRiskCleared) -> str:
+    named = [f"{product}@{place}" for product, place in zip(event.products, event.warehouses, strict=True)]
+    more = event.count - len(named[:3])
+    return ", ".join(named[:3]) + (f" and {more:,} more" if more else "")

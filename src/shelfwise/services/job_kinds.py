@@ -5,7 +5,8 @@ run twice**: a worker that falls silent loses its job to another one, and may ye
 to date and never adds to it.
 
 Kinds that take long run in a process of their own, which opens the database by its address and is killed at its
-deadline. The others run in the worker's thread, which a handler leaves at its next word of progress after the deadline.
+deadline. Kinds that wait for somebody else, who may be slow or gone, run beside all others, each job in a thread of its
+own. The rest run in the worker's thread. A handler leaves a thread at its next word of progress after the deadline.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from shelfwise.app import App
 from shelfwise.domain.errors import DataError, ParameterError
@@ -22,8 +23,10 @@ from shelfwise.settings import Settings
 Payload = Mapping[str, Any]
 Progress = Callable[[str, int, int], None]
 Handler = Callable[[App, Payload, Progress], Any]
+Lane = Literal["here", "apart", "beside"]
 
 FORGOTTEN_AFTER_DAYS: Final = 7.0
+DELIVERIES_KEPT_DAYS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Kind:
         The word it is stored under, and its handler, whose answer JSON can hold.
     apart
         Whether it runs in a process of its own.
+    beside
+        Whether each of its jobs runs in a thread of its own, so that none waits for another's partner.
     timeout_seconds, most_attempts, priority
         Time for one attempt; how often it is tried before it is parked; the lower ones run first.
     timeout_setting
@@ -52,6 +57,7 @@ class Kind:
     priority: int = 50
     timeout_setting: str = ""
     together: int = 1
+    beside: bool = False
 
     def seconds(self, settings: Settings) -> float:
         """Return the time for one attempt."""
@@ -60,8 +66,15 @@ class Kind:
     def __post_init__(self) -> None:
         if self.timeout_seconds <= 0:
             raise ParameterError(f"{self.name}: timeout_seconds must be above 0, got {self.timeout_seconds:g}")
-        if self.together > 1 and self.apart:
-            raise ParameterError(f"{self.name}: jobs of a process of their own run one by one")
+        if self.together > 1 and (self.apart or self.beside):
+            raise ParameterError(f"{self.name}: jobs of a process or thread of their own run one by one")
+        if self.apart and self.beside:
+            raise ParameterError(f"{self.name}: a job runs in a process of its own or in a thread, not in both")
+
+    @property
+    def lane(self) -> Lane:
+        """Where it runs."""
+        return "apart" if self.apart else "beside" if self.beside else "here"
 
 
 def refresh_series(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
@@ -141,9 +154,9 @@ def snapshot_stock(app: App, payload: Payload, progress: Progress) -> dict[str, 
 
 
 def tidy(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
-    """Delete what nobody needs any more: jobs that are over, answers kept for repeated requests, old plans."""
+    """Delete what nobody needs any more: jobs and deliveries that are over, answers kept for repeats, old plans."""
     from shelfwise.services import idempotent, planning
-    from shelfwise.storage import jobs, old_plans, workers
+    from shelfwise.storage import jobs, old_plans, webhooks, workers
 
     plans, before = 0, app.now() - timedelta(days=app.settings.keep_plan_days)
     progress("old plans", 0, 3)
@@ -157,7 +170,15 @@ def tidy(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     with app.database.write() as connection:
         over = jobs.forget(connection, days=FORGOTTEN_AFTER_DAYS)
         workers.forget_silent(connection, days=1.0)
-    return {"plans": plans, "jobs": over, "answers": idempotent.tidy(app)}
+        sent = webhooks.forget(connection, days=DELIVERIES_KEPT_DAYS)
+    return {"plans": plans, "jobs": over, "answers": idempotent.tidy(app), "deliveries": sent}
+
+
+def deliver(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Send what is due to one ``webhook``, until nothing is or its receiver does not take it."""
+    from shelfwise.services import webhooks
+
+    return webhooks.deliver(app, int(payload["webhook"]), progress)
 
 
 REFRESH: Final = "refresh_series"
@@ -169,6 +190,7 @@ TRAIN: Final = "train_model"
 RETRAIN: Final = "retrain_models"
 STOCK: Final = "snapshot_stock"
 TIDY: Final = "tidy"
+DELIVER: Final = "deliver_webhook"
 
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
@@ -181,6 +203,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(TRAIN, train_model, apart=True, timeout_setting="training_timeout_seconds", most_attempts=2, priority=60),
         Kind(RETRAIN, retrain_models, apart=True, timeout_seconds=3600, most_attempts=2, priority=65),
         Kind(STOCK, snapshot_stock, apart=True, timeout_seconds=1800, most_attempts=3, priority=35),
+        Kind(DELIVER, deliver, beside=True, most_attempts=10, priority=20),
         Kind(TIDY, tidy, most_attempts=3, priority=90),
     )
 }

@@ -61,7 +61,17 @@ from shelfwise.inventory.lead_time_demand import LeadTime
 from shelfwise.inventory.proposal import ProposalRules, planning_horizon
 from shelfwise.inventory.stockout_corrector import CorrectedRisk
 from shelfwise.inventory.stockout_risk import stockout_risk
-from shelfwise.services import adjusting, classing, demand, live_rows, planning, product_models, risks, supply
+from shelfwise.services import (
+    adjusting,
+    classing,
+    demand,
+    live_rows,
+    planning,
+    product_models,
+    risks,
+    stockout_alerts,
+    supply,
+)
 from shelfwise.services.fitting import fingerprint_of, fitted, kept
 from shelfwise.services.product_models import ProductModel
 from shelfwise.services.running_day import Day, raised_by_today
@@ -218,7 +228,8 @@ class LiveShop:
                     changed = live_forecasts.save(connection, made)
                     if changed:
                         refreshed = ForecastRefreshed(tuple(dict.fromkeys(row.product for row in changed)))
-                        outbox.append(connection, app.now(), refreshed)
+                        alerts = stockout_alerts.changed(connection, changed, app.now())
+                        outbox.append(connection, app.now(), *alerts, refreshed)
                 shop.felt.update(due)
                 if len(changed) == len(made) and len(due) == len(names):
                     return changed
@@ -254,7 +265,10 @@ class LiveShop:
         with self._lock:
             with app.database.write() as connection:
                 version, ahead = live_forecasts.publish(connection, made, _unpacked(packed))
-                outbox.append(connection, app.now(), ForecastRefreshed(()))
+                alerts = stockout_alerts.changed(
+                    connection, (row for row, _ in packed), app.now(), every=True, but=ahead
+                )
+                outbox.append(connection, app.now(), *alerts, ForecastRefreshed(()))
             self._shop = shop
             if ahead:  # they have felt a sale meanwhile, under the model before
                 self.react(ahead)
@@ -521,14 +535,17 @@ def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
         shop.first_day, shop.data_until, forecast, day, gone, lines, table, risk.probability, window
     )
     summaries = [_summary(shop, product) for product, _ in pairs]
+    graded = zip(table["severity"].to_list(), table["at_stake"].fill_null(0.0).fill_nan(0.0).to_list(), strict=True)
     now = app.now()
     return [
         LiveRow(
             product=product, warehouse=warehouse, watermark=shop.watermark, model=shop.predictor.name,
             model_version=shop.predictor.version, data_until=shop.data_until, horizon=shop.horizon, computed_at=now,
-            payload=payload,
+            payload=payload, severity=grade, at_stake=at_stake,
         )
-        for (product, warehouse), payload in zip(pairs, live_rows.payloads(answers, summaries), strict=True)
+        for (product, warehouse), payload, (grade, at_stake) in zip(
+            pairs, live_rows.payloads(answers, summaries), graded, strict=True
+        )
     ]  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from shelfwise.domain.events import (
     PlanPublished,
     PurchaseOrderChanged,
     RecommendationDecided,
+    StockoutRiskCleared,
+    StockoutRiskRaised,
     Unreadable,
 )
 from shelfwise.services import job_kinds
@@ -83,6 +85,8 @@ REACTIONS: Final[Mapping[type[Event], Reaction]] = {
     PlanPublished: _nothing,
     RecommendationDecided: _nothing,
     ForecastRefreshed: _nothing,
+    StockoutRiskRaised: _nothing,
+    StockoutRiskCleared: _nothing,
 }
 
 

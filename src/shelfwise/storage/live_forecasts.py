@@ -11,7 +11,7 @@ processes to write:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Final
@@ -37,6 +37,8 @@ class LiveRow:
         Number of the newest event that it has felt.
     payload
         Forecast, order and risk; what is in it is `services.live_rows`' business.
+    severity, at_stake
+        Grade of the risk, and expected money at stake, of a row that was worked out just now; neither is kept.
     """
 
     product: str
@@ -49,6 +51,8 @@ class LiveRow:
     computed_at: datetime
     payload: bytes
     version: int = 0
+    severity: str = field(default="none", compare=False)
+    at_stake: float = field(default=0.0, compare=False)
 
     @property
     def sha256(self) -> str:

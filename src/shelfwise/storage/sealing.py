@@ -29,7 +29,7 @@ from shelfwise.domain.errors import ParameterError, StorageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-Purpose = Literal["model", "backup"]
+Purpose = Literal["model", "backup", "webhook"]
 
 MAGIC: Final = b"SWSEAL"
 VERSION: Final = 1

@@ -774,6 +774,68 @@ connector_refusals = Table(
     UniqueConstraint("connector", "feed", "sha256"),
 )
 
+# Addresses that hear of events. See `shelfwise.storage.webhooks`.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(CODE_LENGTH), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("events", JSON, nullable=False),
+    # Null where messages are not signed; sealed where the shop has a key. The one before signs, too, until it expires.
+    Column("secret", Text),
+    Column("previous_secret", Text),
+    Column("previous_until", Instant),
+    Column("enabled", Boolean, nullable=False),
+    # Why it was switched off by the program; null where a person did that, or it is on.
+    Column("off_reason", Text),
+    # It hears of events with a higher number in the outbox.
+    Column("since_event", Integer, nullable=False),
+    # Tries in a row that failed, since when, and until when no other is made.
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Instant),
+    Column("paused_until", Instant),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("format IN ('standard', 'slack')", name="format"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.id"), nullable=False),
+    # What a receiver tells a message by that comes twice: the same in every try.
+    Column("message_id", String(64), nullable=False, unique=True),
+    Column("type", String(64), nullable=False),
+    Column("body", LargeBinary(2**32 - 1), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("tried_at", Instant),
+    Column("delivered_at", Instant),
+    # Of the last try.
+    Column("status", Integer),
+    Column("error", Text),
+    Column("answer", Text),
+    Column("seconds", Double),
+    CheckConstraint("state IN ('waiting', 'delivered', 'failed', 'dropped')", name="state"),
+    Index("ix_webhook_deliveries_due", "webhook_id", "state", "next_at"),
+    Index("ix_webhook_deliveries_state", "state", "created_at"),
+)
+
+# The grade of stockout risk that was told last of a series, until it is over. See `shelfwise.services.stockout_alerts`.
+stockout_alerts = Table(
+    "stockout_alerts",
+    metadata,
+    Column("product", String(CODE_LENGTH), primary_key=True),
+    Column("warehouse", String(CODE_LENGTH), primary_key=True),
+    Column("severity", String(16), nullable=False),
+    Column("since", Moment, nullable=False),
+)
+
 # Fitted models that a person can name, compare and put to work; the arrays themselves are files under `sha256`. See
 # `shelfwise.storage.artefacts`.
 model_versions = Table(
