@@ -285,6 +285,17 @@ def test_what_no_further_attempt_would_help_is_parked_at_once(database: Database
     assert parked.state == "parked"
 
 
+def test_an_attempt_that_does_not_count_parks_nothing(database: Database) -> None:
+    [number] = queue(database, Wanted("refresh", "tea", most_attempts=1))
+    for _ in range(3):
+        claim(database)
+        begin(database, [number])
+        with database.write() as connection:
+            again = jobs.fail(connection, number, "anna", "the disk is full", 0.0, counted=False)
+        assert again is not None
+        assert (again.state, again.error, again.attempts) == ("queued", "the disk is full", 0)
+
+
 def test_a_failed_job_is_merged_into_the_one_that_was_queued_meanwhile(database: Database) -> None:
     [first] = queue(database, Wanted("refresh", "tea", {"products": ["tea"]}, priority=5))
     claim(database)

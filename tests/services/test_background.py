@@ -15,7 +15,7 @@ from sqlalchemy import update
 from tests.services.worlds import MONDAY, sales
 
 from shelfwise.app import App, open_app
-from shelfwise.domain.errors import DataError, ModelError
+from shelfwise.domain.errors import DataError, ModelError, StorageError
 from shelfwise.domain.events import (
     EVENTS,
     ImportFinished,
@@ -62,6 +62,10 @@ def useless(app: App, payload: Mapping[str, Any], progress: job_kinds.Progress) 
     raise DataError("there is nothing to do it with")
 
 
+def unkept(app: App, payload: Mapping[str, Any], progress: job_kinds.Progress) -> None:
+    raise StorageError("the disk is full")
+
+
 def unspeakable(app: App, payload: Mapping[str, Any], progress: job_kinds.Progress) -> object:
     return object()
 
@@ -91,6 +95,7 @@ KINDS = {
         Kind("broken", broken, most_attempts=2),
         Kind("picky", picky, together=10, most_attempts=2),
         Kind("useless", useless),
+        Kind("unkept", unkept, most_attempts=1),
         Kind("unspeakable", unspeakable, most_attempts=1),
         Kind("endless", endless, timeout_seconds=0.3, most_attempts=1),
         Kind("stubborn", stubborn, apart=True, timeout_seconds=600, most_attempts=1),
@@ -283,6 +288,20 @@ def test_what_cannot_be_done_is_not_tried_again(quick: App, ask: Callable[..., i
     found = jobs.look(quick, number)
     assert (found.state, found.attempts, found.error) == ("parked", 1, "there is nothing to do it with")
     assert jobs.drop(quick, number).state == "cancelled"
+
+
+def test_a_full_disk_counts_as_no_try_for_a_day(quick: App, ask: Callable[..., int]) -> None:
+    number = ask("unkept")
+    for _ in range(3):
+        assert drain(quick) == 1
+        waiting = jobs.look(quick, number)
+        assert (waiting.state, waiting.error, waiting.attempts) == ("queued", "the disk is full", 0)
+        with quick.database.write() as connection:
+            connection.execute(update(tables.jobs).values(run_after=stored.now(connection)))
+    with quick.database.write() as connection:
+        connection.execute(update(tables.jobs).values(created_at=stored.now(connection) - dt.timedelta(days=2)))
+    assert drain(quick) == 1
+    assert jobs.look(quick, number).state == "parked"
 
 
 def test_an_answer_that_cannot_be_kept_is_the_handlers_fault(quick: App, ask: Callable[..., int]) -> None:

@@ -15,6 +15,7 @@ whose reaction fails is kept as a parked job, in that transaction too, and the e
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ from typing import Any, Final
 from shelfwise import logs
 from shelfwise.app import App
 from shelfwise.domain.calendar import ShopCalendar
-from shelfwise.domain.errors import ConflictError, DataError, ParameterError, ShelfwiseError
+from shelfwise.domain.errors import ConflictError, DataError, ParameterError, ShelfwiseError, StorageError
 from shelfwise.execution.local import OutOfTime, WorkerLost, Workers
 from shelfwise.services import webhooks
 from shelfwise.services.job_kinds import KINDS, REACT, Kind, Lane, Payload
@@ -55,6 +56,9 @@ EVENTS_AT_ONCE: Final = 200
 POLL_SECONDS: Final = 1.0
 FIRST_BACK_OFF_SECONDS: Final = 2.0
 LONGEST_BACK_OFF_SECONDS: Final = 900.0
+STORAGE_PAUSE_SECONDS: Final = 10.0
+STORAGE_PATIENCE: Final = dt.timedelta(days=1)
+"""After a full disk or a restart of the database, which no job is to blame for; and how long that counts as no try."""
 _TOLD_EVERY_SECONDS: Final = 0.5
 _BEATS_A_LEASE: Final = 5
 _END_SECONDS: Final = 10.0
@@ -443,10 +447,16 @@ class Background:
             return
         useless = isinstance(error, _NO_USE) and len(group) == 1
         with self.app.database.write() as connection:
+            moment = jobs.now(connection)
             for job in sorted(group, key=lambda one: one.id):  # in the order in which all lock rows
                 # Of several in one run it is not known which one it was: each is tried by itself, and at once.
-                wait = 0.0 if len(group) > 1 else back_off_seconds(job.attempts + 1) * random.uniform(0.8, 1.2)  # noqa: S311
-                after = jobs.fail(connection, job.id, self.name, _said(error), None if useless else wait)
+                # The particular storage errors, such as a missing key, stay until a person does something.
+                away = type(error) is StorageError and moment - job.created_at < STORAGE_PATIENCE
+                wait = 0.0 if len(group) > 1 else back_off_seconds(job.attempts + 1)
+                wait = (STORAGE_PAUSE_SECONDS if away else wait) * random.uniform(0.8, 1.2)  # noqa: S311
+                after = jobs.fail(
+                    connection, job.id, self.name, _said(error), None if useless else wait, counted=not away
+                )
                 if after is not None and after.state == "parked":
                     _log.error(
                         "job %d (%s) is parked after %d attempts: %s; look at it: shelfwise jobs show %d", job.id,

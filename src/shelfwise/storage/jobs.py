@@ -240,7 +240,10 @@ def finish(connection: Connection, ids: Sequence[int], holder: str, result: Any)
     return len(_written(connection, ids, holder, values))
 
 
-def fail(connection: Connection, number: int, holder: str, error: str, retry_in_seconds: float | None) -> Job | None:
+def fail(
+    connection: Connection, number: int, holder: str, error: str, retry_in_seconds: float | None, *,
+    counted: bool = True,
+) -> Job | None:  # fmt: skip
     """Queue a job again after what went wrong, or park it; return it, or None if ``holder`` has lost it.
 
     Needs the writers' turn. If a job of its kind and subject was queued meanwhile, the two are merged.
@@ -249,15 +252,18 @@ def fail(connection: Connection, number: int, holder: str, error: str, retry_in_
     ----------
     retry_in_seconds
         None: no further attempt would help.
+    counted
+        Whether the attempt counts; where it was not the job's fault it does not, and the job is never parked for it.
     """
     row = _locked(connection, number)
     if row is None or row.state != "running" or row.holder != holder:
         return None
     moment, said = now(connection), error[:LONGEST_ERROR]
-    if retry_in_seconds is None or row.attempts >= row.most_attempts:
+    if retry_in_seconds is None or (counted and row.attempts >= row.most_attempts):
         _close(connection, number, "parked", moment, error=said)
     else:
-        _queue_again(connection, row, moment + timedelta(seconds=retry_in_seconds), row.attempts, said)
+        run_after = moment + timedelta(seconds=retry_in_seconds)
+        _queue_again(connection, row, run_after, row.attempts - (not counted), said)
     return get(connection, number)
 
 
