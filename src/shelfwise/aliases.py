@@ -50,14 +50,14 @@ ALIASES: Final = (
     Alias("REDIS_HOST", "redis_url"),
     Alias("REDIS_PORT", "redis_url"),
     Alias("FORECASTING_MODELS_PATH", "models_folder"),
+    Alias("LOGISTICS_ENGINE_URL", "logistics_engine_url"),
+    Alias("INVENTORY_SYNC_URL", "inventory_sync_url"),
     Alias("LAG_LLAMA_MODEL_PATH", reason="no model reads a Lag-Llama checkpoint yet"),
     Alias("MAX_CONTEXT_LENGTH", reason="the longest context of a question, 365 days, is part of the interface"),
     Alias("DEVICE", reason="every model runs on the processor; none can use a graphics processor yet"),
     Alias("MODEL_RETRAIN_INTERVAL_DAYS", "model_retrain_interval_days"),
     Alias("MIN_TRAINING_SAMPLES", reason="a short history borrows from its category; no count decides"),
     Alias("MLFLOW_TRACKING_URI", reason="the registry of models is the shop's own; nothing mirrors it yet"),
-    Alias("LOGISTICS_ENGINE_URL", reason="there is no connector to a logistics service yet"),
-    Alias("INVENTORY_SYNC_URL", reason="there is no connector to an inventory service yet"),
     Alias("NODE_ENV", reason="there is one mode of running, for development and production alike"),
 )
 PORTS: Final = {5432: "postgresql", 3306: "mysql"}

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -38,6 +39,7 @@ TOML_FILE: Final = "shelfwise.toml"
 _SECRET: Final = (
     "database", "database_password", "encryption_key", "encryption_key_previous", "jwt_secret", "redis_url",
     "event_bus_url",
+    "inventory_sync_token", "inventory_sync_url", "logistics_engine_token", "logistics_engine_url",
 )  # fmt: skip
 SHORTEST_SECRET: Final = 32
 _BUS_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}$"
@@ -147,6 +149,17 @@ class Settings(BaseSettings):
     encryption_key_previous: SecretStr | None = Field(
         None, description="Earlier keys, with commas between: they open what was encrypted under them. Never shown."
     )
+    backup_folder: Path | None = Field(
+        None, description="Folder of this shop alone, in which a backup is made every night. Empty: none is made."
+    )
+    backup_keep: int = Field(14, ge=1, le=3650, description="Backups that are kept there; older ones are deleted.")
+    model_retrain_interval_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="A model that answers and whose scope saw no training for so many days is trained anew in the "
+        "night, and the new one takes over where it is not worse; 0: models are trained when somebody asks.",
+    )
     training_timeout_seconds: float = Field(
         3600.0, gt=0, le=86_400, description="After so long the training of a model is ended; nothing of it is kept."
     )
@@ -213,9 +226,7 @@ class Settings(BaseSettings):
     nightly_at: dt.time = Field(
         dt.time(2, 0), description="Shop time, like 02:00, of the nightly forecasts, plan and tidying."
     )
-    keep_stock_days: int = Field(
-        400, ge=1, le=36500, description="Days for which the stock of each night is kept."
-    )
+    keep_stock_days: int = Field(400, ge=1, le=36500, description="Days for which the stock of each night is kept.")
     keep_plan_days: int = Field(
         30,
         ge=1,
@@ -224,8 +235,8 @@ class Settings(BaseSettings):
     )
     inventory_sync_url: str | None = Field(
         None,
-        description="Where the feeds of an inventory service begin, like https://inventory.example/api: stock movements "
-        "and stock levels are pulled from it (docs/connectors.md). Empty: from none.",
+        description="Where the feeds of an inventory service begin, like https://inventory.example/api: stock "
+        "movements and stock levels are pulled from it (docs/connectors.md). Empty: from none.",
     )
     inventory_sync_token: SecretStr | None = Field(
         None, description="Token that it is shown, as `Authorization: Bearer`. Never shown to anybody else."
@@ -275,7 +286,7 @@ class Settings(BaseSettings):
         return Address.parse(value) if isinstance(value, str | Path) else value
 
     @field_validator(
-        "database_password", "database_password_file", "encryption_key", "encryption_key_file",
+        "backup_folder", "database_password", "database_password_file", "encryption_key", "encryption_key_file",
         "encryption_key_previous", "jwt_secret", "jwt_secret_file", "models_folder", "redis_url",
         "event_bus_url",
         "tracing_endpoint", "inventory_sync_url", "inventory_sync_token", "inventory_sync_token_file",
@@ -344,6 +355,46 @@ class Settings(BaseSettings):
                 )
             texts += [text for text in self.encryption_key_previous.get_secret_value().split(",") if text.strip()]
         return tuple(dict.fromkeys(map(parse_key, texts)))
+
+    def service_token(self, connector: Literal["inventory_sync", "logistics_engine"]) -> str | None:
+        """Return the token that a connector's service is shown, from variable or file; None where it wants none.
+
+        Raises
+        ------
+        ParameterError
+            Its file cannot be read, or it holds what cannot stand in a header.
+        """
+        secret: SecretStr | None = getattr(self, f"{connector}_token")
+        file: Path | None = getattr(self, f"{connector}_token_file")
+        if secret is not None:
+            token = secret.get_secret_value()
+        elif file is not None:
+            token = _first_line(f"{connector}_token_file", file, "token")
+        else:
+            return None
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise ParameterError(
+                f"{connector}_token must be letters, digits and signs without blanks, as it stands in a header"
+            )
+        return token
+
+    @field_validator("inventory_sync_url", "logistics_engine_url")
+    @classmethod
+    def _service_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            good = False
+        if not good or value != value.strip() or not value.isprintable() or " " in value:
+            raise ParameterError("it must be an address like https://inventory.example/api")
+        if parts.username is not None or parts.password is not None:
+            raise ParameterError("it holds a password; give a token in the setting of its own beside it")
+        if parts.query or parts.fragment:
+            raise ParameterError("it holds more than scheme, host, port and path; leave out what follows ? or #")
+        return value
 
     @field_validator("timezone")
     @classmethod

@@ -22,7 +22,7 @@ def test_health_tells_how_each_part_is(client: TestClient):
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "healthy", "model_ready": True, "gpu_available": False, "device": "cpu", "database": "ready",
-        "cache": "not configured", "worker": "ready", "reasons": [],
+        "cache": "not configured", "worker": "ready", "connectors": "not configured", "reasons": [],
     }  # fmt: skip
 
 

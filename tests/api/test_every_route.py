@@ -97,6 +97,7 @@ MINE = (
     "risks",
     "patterns",
     "backtests",
+    "connectors",
     "overrides",
     "insights",
     "predictions",

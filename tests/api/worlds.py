@@ -17,7 +17,7 @@ DAYS = 140
 QUICK: dict[str, Any] = {
     "model": "base_level", "n_paths": 50, "horizon": 21, "inference_processes": 1, "embedded_worker": False,
     "rate_limit_viewer": 0, "rate_limit_planner": 0, "rate_limit_admin": 0, "rate_limit_service": 0,
-    "rate_limit_address": 0,
+    "rate_limit_address": 0, "inventory_sync_url": "http://127.0.0.1:9/api",
 }  # fmt: skip
 
 

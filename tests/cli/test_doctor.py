@@ -39,7 +39,7 @@ def test_every_part_of_a_shop_is_looked_at(shop: Cli) -> None:
     assert said.code == 0
     assert list(checks) == [
         "program", "memory", "disk", "extras", "port", "redis", "models folder", "gpu", "database", "write turn",
-        "time zone", "clock", "workers", "jobs", "data", "plan",
+        "time zone", "clock", "workers", "jobs", "data", "plan", "connectors",
         "encryption",
     ]  # fmt: skip
     assert checks["write turn"][0] == "ok"

@@ -47,7 +47,7 @@ class Service:
     def page(self, feed: str, cursor: str | None, limit: int) -> dict[str, Any]:
         """The rows behind a cursor; a cursor here is how many rows are before it."""
         rows = self.feeds.get(feed, [])
-        begin = 0 if cursor is None else int(cursor.removeprefix("after-"))
+        begin = int(cursor.removeprefix("after-")) if cursor is not None and cursor.startswith("after-") else 0
         end = min(begin + min(limit, self.rows_a_page), len(rows))
         return {"items": rows[begin:end], "cursor": f"after-{end}" if end else None, "more": end < len(rows)}
 

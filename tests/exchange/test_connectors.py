@@ -21,7 +21,8 @@ from tests.exchange import connector_service as service
 from tests.exchange.connector_service import Fault, Service, serving
 
 from shelfwise.exchange.connectors import pages
-from shelfwise.exchange.connectors.client import Client, Endpoint, Patience
+from shelfwise.exchange.connectors.client import Client
+from shelfwise.exchange.connectors.endpoint import Endpoint, Patience
 from shelfwise.exchange.connectors.pages import Unanswered
 from shelfwise.exchange.connectors.rows import FEEDS, LeadTimeRow, MovementRow, ShipmentRow, StockLevelRow, read_row
 
@@ -130,7 +131,7 @@ def test_a_redirect_on_the_same_host_is_followed_and_not_for_ever(live: Service)
     with client(live) as asking:
         assert [row["id"] for row in asking.page("movements", None, 500).items] == ["s-6"]
         live.always = service.to("/api/movements")
-        with pytest.raises(Unanswered, match="redirected to too often"):
+        with pytest.raises(Unanswered, match="redirects too often"):
             asking.page("movements", None, 500)
 
 

@@ -81,6 +81,7 @@ RESOURCES: Final[dict[str, tuple[Need, Need]]] = {
     "": USUAL,  # the first page
     "audit": ADMIN,
     "backtests": USUAL,
+    "connectors": USUAL,
     "forecast": USUAL,
     "health": USUAL,
     "imports": USUAL,

@@ -39,6 +39,7 @@ from shelfwise.cli import (
     stock,
     stock_movements,
     suppliers,
+    sync,
     users,
     what_if,
     worker,
@@ -60,8 +61,8 @@ app = typer.Typer(
 )
 for module in (
     demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
-    new_products, overrides, forecasts, models, backtests, replays, suppliers, history, serve, worker, jobs, users,
-    database, config, doctor,
+    new_products, overrides, forecasts, models, backtests, replays, suppliers, history, serve, worker, jobs, sync,
+    users, database, config, doctor,
 ):  # fmt: skip
     module.register(app)
 

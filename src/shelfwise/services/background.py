@@ -37,7 +37,7 @@ from shelfwise.execution.local import OutOfTime, WorkerLost, Workers
 from shelfwise.services import webhooks
 from shelfwise.services.job_kinds import KINDS, REACT, Kind, Lane, Payload
 from shelfwise.services.jobs import wanted as job_of
-from shelfwise.services.reactions import SCHEDULE, Scheduled, jobs_after, next_time, rule_of
+from shelfwise.services.reactions import SCHEDULE, Scheduled, first_time, jobs_after, next_time, rule_of
 from shelfwise.services.wake import RedisBell, Wake, channel_of
 from shelfwise.settings import Settings
 from shelfwise.storage import jobs, outbox, workers
@@ -128,25 +128,29 @@ def queue_scheduled(app: App, schedule: Sequence[Scheduled] = SCHEDULE, kinds: M
     count = 0
     with app.database.write() as connection:
         known, moment = workers.next_times(connection), jobs.now(connection)
-        for one in _overdue(app, connection, schedule):
-            rule = rule_of(app, one)
+        for one, rule in _overdue(app, connection, schedule):
             before = known.get(one.name)
-            if before is not None and before.rule == rule:
-                kind = kinds[one.kind]
-                wanted = Wanted(kind.name, priority=kind.priority, most_attempts=kind.most_attempts)
-                jobs.enqueue(connection, [wanted])
-                count += 1
-            workers.set_next(connection, one.name, Due(rule, next_time(app, one, moment)))
+            if before is None:
+                following = first_time(app, one, moment)
+            else:
+                following = next_time(app, one, moment)
+                if before.rule == rule:
+                    kind = kinds[one.kind]
+                    wanted = Wanted(kind.name, one.subject, one.payload, kind.priority, kind.most_attempts)
+                    jobs.enqueue(connection, [wanted])
+                    count += 1
+            workers.set_next(connection, one.name, Due(rule, following))
     return count
 
 
-def _overdue(app: App, connection: Any, schedule: Sequence[Scheduled]) -> list[Scheduled]:
-    """Return what is due, and what was never planned, or by another rule."""
+def _overdue(app: App, connection: Any, schedule: Sequence[Scheduled]) -> list[tuple[Scheduled, str]]:
+    """Return what is due, and what was never planned, or by another rule; each with its rule."""
     known, moment = workers.next_times(connection), jobs.now(connection)
+    ruled = [(one, rule) for one in schedule if (rule := rule_of(app, one)) is not None]
     return [
-        one
-        for one in schedule
-        if (due := known.get(one.name)) is None or due.rule != rule_of(app, one) or due.next_at <= moment
+        (one, rule)
+        for one, rule in ruled
+        if (due := known.get(one.name)) is None or due.rule != rule or due.next_at <= moment
     ]
 
 

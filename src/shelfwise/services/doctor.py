@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from shelfwise import aliases
 from shelfwise.app import App, open_app
 from shelfwise.domain.errors import ShelfwiseError
-from shelfwise.services import encryption
+from shelfwise.services import connecting, encryption
 from shelfwise.settings import PREFIX, Loaded, Settings, load_settings, shown
 from shelfwise.storage import artefacts, jobs, observing, sales
 from shelfwise.storage.database import Database
@@ -407,9 +407,32 @@ def _encryption(shop: App) -> Check:
     return Check("encryption", "ok", "files of models are encrypted" if is_set else "no key is set; none is needed")
 
 
+def _connectors(shop: App) -> Check:
+    found = connecting.configured(shop)
+    if not found:
+        return Check("connectors", "ok", "none is configured; data come by import, over HTTP or by hand")
+    for one in found:
+        shop.settings.service_token(one.setting)  # says what is wrong with it
+    ailing = connecting.degraded(shop)
+    if ailing:
+        way_out = f"look at it: `shelfwise sync {ailing[0]} --show`"
+        return Check("connectors", "problem", f"the last run did not go well: {', '.join(ailing)}", way_out)
+    bare = [one.name for one in found if _in_the_open(shop, one)]
+    if bare:
+        told = f"the token of {' and '.join(bare)} goes over the network unencrypted"
+        return Check("connectors", "note", told, "give its address with https, if it leaves this machine's network")
+    return Check("connectors", "ok", f"configured: {', '.join(one.name for one in found)}")
+
+
+def _in_the_open(shop: App, connector: connecting.Connector) -> bool:
+    parts = urlsplit(connecting.url_of(shop, connector) or "")
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "http" and not here and shop.settings.service_token(connector.setting) is not None
+
+
 _IN_SHOP: Final[tuple[tuple[str, Callable[[App], Check]], ...]] = (
     ("write turn", _write_turn), ("time zone", _time_zone), ("clock", _clock), ("workers", _workers), ("jobs", _jobs),
-    ("data", _data), ("plan", _plan), ("encryption", _encryption),
+    ("data", _data), ("plan", _plan), ("connectors", _connectors), ("encryption", _encryption),
 )  # fmt: skip
 
 

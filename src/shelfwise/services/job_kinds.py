@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from shelfwise.app import App
-from shelfwise.domain.errors import DataError, ParameterError
+from shelfwise.domain.errors import ConflictError, DataError, ParameterError
 from shelfwise.settings import Settings
 
 Payload = Mapping[str, Any]
@@ -153,6 +153,36 @@ def snapshot_stock(app: App, payload: Payload, progress: Progress) -> dict[str, 
     return stock_snapshots.take(app, progress)
 
 
+def sync(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Pull what a ``connector``'s service has to tell; what went wrong there is kept with the connector."""
+    from shelfwise.services import connecting, jobs
+
+    name, asked = str(payload["connector"]), bool(payload.get("asked", False))
+    try:
+        done = connecting.sync(app, name, asked=asked, progress=progress, most_seconds=connecting.RUN_SECONDS)
+    except ConflictError as error:  # it was taken out of the settings since
+        return {"skipped": str(error)}
+    if done.unfinished:
+        jobs.ask(app, SYNC, {"connector": name}, name)
+    run = done.run
+    told = {"outcome": run.outcome, "booked": run.booked, "duplicates": run.duplicates, "refused": run.refused}
+    return told | ({} if run.error is None else {"error": run.error})
+
+
+def retrain_models(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Queue a training of each champion that is due for one."""
+    from shelfwise.services import retraining
+
+    return retraining.queue(app, progress)
+
+
+def snapshot_stock(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Keep what was on hand and on order at the end of yesterday, and of days that were missed."""
+    from shelfwise.services import stock_snapshots
+
+    return stock_snapshots.take(app, progress)
+
+
 def tidy(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     """Delete what nobody needs any more: jobs and deliveries that are over, answers kept for repeats, old plans."""
     from shelfwise.services import idempotent, planning
@@ -189,6 +219,7 @@ BACKTEST: Final = "backtest"
 TRAIN: Final = "train_model"
 RETRAIN: Final = "retrain_models"
 STOCK: Final = "snapshot_stock"
+SYNC: Final = "sync"
 TIDY: Final = "tidy"
 DELIVER: Final = "deliver_webhook"
 
@@ -204,6 +235,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(RETRAIN, retrain_models, apart=True, timeout_seconds=3600, most_attempts=2, priority=65),
         Kind(STOCK, snapshot_stock, apart=True, timeout_seconds=1800, most_attempts=3, priority=35),
         Kind(DELIVER, deliver, beside=True, most_attempts=10, priority=20),
+        Kind(SYNC, sync, apart=True, timeout_seconds=1800, most_attempts=3, priority=45),
         Kind(TIDY, tidy, most_attempts=3, priority=90),
     )
 }

@@ -8,8 +8,9 @@ as in tests, do not add up.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Final, Literal
 
@@ -27,7 +28,9 @@ from prometheus_client.registry import Collector
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
-from shelfwise.storage import jobs, observing, sales
+from shelfwise.services import connecting
+from shelfwise.storage import connectors, jobs, observing, sales
+from shelfwise.storage.connectors import Place, Standing
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 WORKER_SILENT_SECONDS: Final = 60.0
@@ -111,6 +114,22 @@ METRICS: Final = (
     ),
     Metric("shelfwise_plan_age_seconds", "gauge", "Since the newest plan was made.", stored=True),
     Metric("shelfwise_data_age_days", "gauge", "Days from the last day with a sale to today.", stored=True),
+    Metric(
+        "shelfwise_connector_breaker", "gauge", "0 closed, 1 half-open, 2 open: that service is not asked for now.",
+        ("connector",), stored=True,
+    ),
+    Metric(
+        "shelfwise_connector_failures", "gauge", "Requests to that service that failed since the last answered one.",
+        ("connector",), stored=True,
+    ),
+    Metric(
+        "shelfwise_connector_success_age_seconds", "gauge", "Since a whole run of that connector went well.",
+        ("connector",), stored=True,
+    ),
+    Metric(
+        "shelfwise_connector_rows", "gauge", "Rows of that feed so far, by what came of them.",
+        ("connector", "feed", "outcome"), stored=True,
+    ),
 )  # fmt: skip
 PROCESS_METRICS: Final = (
     "process_virtual_memory_bytes", "process_resident_memory_bytes", "process_start_time_seconds",
@@ -248,6 +267,10 @@ def _samples(shop: App) -> Iterator[Sample]:
         queues, seen = observing.queues(connection), observing.last_seen_of_workers(connection)
         champion, tested = observing.champion(connection), observing.backtest_error(connection)
         plan, span = observing.last_plan(connection), sales.sales_span(connection)
+        pulled = {
+            one.name: (connectors.standing(connection, one.name), connectors.places(connection, one.name))
+            for one in connecting.configured(shop)
+        }
     for queue in queues:
         due = 0.0 if queue.oldest is None else max(0.0, (utc - queue.oldest).total_seconds())
         yield "shelfwise_jobs_waiting", (queue.kind,), queue.waiting
@@ -266,3 +289,16 @@ def _samples(shop: App) -> Iterator[Sample]:
         yield "shelfwise_plan_age_seconds", (), (now - plan[0]).total_seconds()
     if span is not None:
         yield "shelfwise_data_age_days", (), (now.date() - span[1]).days
+    for name, (standing, places) in pulled.items():
+        yield from _pulled(name, standing, places, utc)
+
+
+def _pulled(name: str, standing: Standing, places: Sequence[Place], utc: datetime) -> Iterator[Sample]:
+    yield "shelfwise_connector_breaker", (name,), ("closed", "half-open", "open").index(standing.breaker)
+    yield "shelfwise_connector_failures", (name,), standing.failures
+    if standing.succeeded_at is not None:
+        age = (utc - standing.succeeded_at).total_seconds()
+        yield "shelfwise_connector_success_age_seconds", (name,), max(age, 0.0)
+    for place in places:
+        for outcome in ("booked", "duplicates", "refused"):
+            yield "shelfwise_connector_rows", (name, place.feed, outcome), getattr(place, outcome)

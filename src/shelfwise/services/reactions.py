@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -106,9 +106,13 @@ def jobs_after(connection: Any, event: Event) -> Sequence[Wanted]:
     return reaction(connection, event)
 
 
+When = dt.time | dt.timedelta | None
+"""At a time of every day, again and again after so long, or never."""
+
+
 @dataclass(frozen=True)
 class Scheduled:
-    """What happens once a day.
+    """What happens by the clock.
 
     Parameters
     ----------
@@ -116,13 +120,27 @@ class Scheduled:
         The word it is kept under.
     kind
         Kind of the job.
-    at
-        Shop time of it, from the settings.
+    when
+        From the settings: shop time of every day, or the time from one to the next; None: it does not happen.
+    subject, payload
+        Of the job.
     """
 
     name: str
     kind: str
-    at: Callable[[Settings], dt.time]
+    when: Callable[[Settings], When]
+    subject: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _synced(setting: str) -> Callable[[Settings], When]:
+    """Return when the service that a setting names is asked: every so many minutes, where it names one."""
+
+    def when(settings: Settings) -> When:
+        wanted = settings.sync_minutes and getattr(settings, setting) is not None
+        return dt.timedelta(minutes=settings.sync_minutes) if wanted else None
+
+    return when
 
 
 SCHEDULE: Final = (
@@ -131,12 +149,24 @@ SCHEDULE: Final = (
     Scheduled("nightly plan", job_kinds.PLAN, lambda settings: settings.nightly_at),
     Scheduled("nightly retraining", job_kinds.RETRAIN, lambda settings: settings.nightly_at),
     Scheduled("nightly tidying", job_kinds.TIDY, lambda settings: settings.nightly_at),
+    Scheduled("inventory", job_kinds.SYNC, _synced("inventory_sync_url"), "inventory", {"connector": "inventory"}),
+    Scheduled("logistics", job_kinds.SYNC, _synced("logistics_engine_url"), "logistics", {"connector": "logistics"}),
 )
 
 
-def rule_of(app: App, one: Scheduled) -> str:
+def rule_of(app: App, one: Scheduled) -> str | None:
     """Return in words when something happens; another rule than the one kept means that it was changed."""
-    return f"every day at {one.at(app.settings):%H:%M} {app.calendar.timezone}"
+    when = one.when(app.settings)
+    if when is None:
+        return None
+    if isinstance(when, dt.timedelta):
+        return f"every {when.total_seconds() / 60:g} minutes"
+    return f"every day at {when:%H:%M} {app.calendar.timezone}"
+
+
+def first_time(app: App, one: Scheduled, moment: dt.datetime) -> dt.datetime:
+    """Return when something happens first that was never planned: what happens again and again begins at once."""
+    return moment if isinstance(one.when(app.settings), dt.timedelta) else next_time(app, one, moment)
 
 
 def next_time(app: App, one: Scheduled, after: dt.datetime) -> dt.datetime:
@@ -144,11 +174,20 @@ def next_time(app: App, one: Scheduled, after: dt.datetime) -> dt.datetime:
 
     A time of day that is skipped when the clocks go forward happens as much later; one that comes twice when they go
     back happens the first time.
+
+    Raises
+    ------
+    ParameterError
+        It does not happen.
     """
-    zone, time = ZoneInfo(app.calendar.timezone), one.at(app.settings)
+    zone, when = ZoneInfo(app.calendar.timezone), one.when(app.settings)
+    if when is None:
+        raise ParameterError(f"{one.name} does not happen under these settings")
+    if isinstance(when, dt.timedelta):
+        return after + when
     day = after.astimezone(zone).date()
     while True:
-        found = dt.datetime.combine(day, time, tzinfo=zone).astimezone(dt.UTC)
+        found = dt.datetime.combine(day, when, tzinfo=zone).astimezone(dt.UTC)
         if found > after:
             return found
         day += dt.timedelta(days=1)

@@ -245,10 +245,13 @@ class Recorder:
         return [replace(one, felt=felt) if one.fresh else one for one in made]
 
 
-def record(app: App, connection: Any, asked: Sequence[Request]) -> list[Recorded | ShelfwiseError]:
+def record(
+    app: App, connection: Any, asked: Sequence[Request], source: str = SOURCE
+) -> list[Recorded | ShelfwiseError]:  # fmt: skip
     """Book movements in the caller's transaction, with their event; return for each what is booked, or why nothing is.
 
-    The values that are errors are not raised, since each belongs to one request:
+    Ids are told apart by ``source``: one id of two sources is two movements. The values that are errors are not raised,
+    since each belongs to one request:
 
     NotFound
         There is no such product, or no such warehouse; the nearest are named.
@@ -261,7 +264,7 @@ def record(app: App, connection: Any, asked: Sequence[Request]) -> list[Recorded
     keys = [one.key for one in asked if one.key is not None]
     before = idempotent.replayed(connection, *keys) if keys else {}
     todo = [n for n, one in enumerate(asked) if one.key not in before]
-    group = _Group(app, connection, [asked[n].movement for n in todo])
+    group = _Group(app, connection, [asked[n].movement for n in todo], source)
     made: dict[int, Recorded | ShelfwiseError] = dict(zip(todo, group.book(), strict=True))
     fresh = {
         one.key: idempotent.Answer(200 if done.duplicate else 201, "application/json", done.to_json())
@@ -286,13 +289,13 @@ def _replay(found: idempotent.Answer | ShelfwiseError) -> Recorded | ShelfwiseEr
 class _Group:
     """Movements that are booked together."""
 
-    def __init__(self, app: App, connection: Any, movements: Sequence[Movement]) -> None:
-        self._app, self._connection, self._movements = app, connection, movements
+    def __init__(self, app: App, connection: Any, movements: Sequence[Movement], source: str) -> None:
+        self._app, self._connection, self._movements, self._source = app, connection, movements, source
         self._now = app.now()
         self._ids = [one.id or uuid.uuid4().hex for one in movements]
         given = [one.id for one in movements if one.id is not None]
         wanted = [line_id for key in given for line_id in (key, key + IN)]
-        self._booked = recording.booked_lines(connection, SOURCE, wanted) if wanted else {}
+        self._booked = recording.booked_lines(connection, source, wanted) if wanted else {}
         self._products = recording.known_products(connection, {one.product for one in movements}) if movements else ()
         self._warehouses = recording.warehouse_codes(connection) if movements else []
         self._lines: dict[str, Content] = {}
@@ -307,9 +310,9 @@ class _Group:
                 made.append(error)
         if self._lines:
             lines = [recording.Line(line_id, says) for line_id, says in self._lines.items()]
-            recording.append_lines(self._connection, SOURCE, lines)
+            recording.append_lines(self._connection, self._source, lines)
             products = named(says.product for says in self._lines.values())
-            outbox.append(self._connection, self._now, MovementsRecorded(SOURCE, len(lines), products))
+            outbox.append(self._connection, self._now, MovementsRecorded(self._source, len(lines), products))
         pairs = {(one.product, one.warehouse) for one in made if isinstance(one, Recorded)}
         levels = recording.on_hand(self._connection, pairs)
         return [
@@ -371,23 +374,39 @@ class _Group:
         return {line_id: Content("transfer", movement.product, where, moment, units) for line_id, where, units in legs}
 
     def _place(self, wanted: str | None, named: str) -> str:
-        """Return the code of a warehouse; the first movement of an empty shop makes it, as an import does."""
-        if wanted in self._warehouses:
-            return str(wanted)
-        if not self._warehouses:
-            return wanted or FIRST_WAREHOUSE
-        if wanted is None and len(self._warehouses) == 1:
-            return self._warehouses[0]
-        if wanted is None:
-            raise ParameterError(
-                f"the shop has {len(self._warehouses)} warehouses; {named} must name one: "
-                f"{words.listed(self._warehouses)}"
-            )
-        return names.warehouse_code(catalogue.warehouses(self._connection), wanted)
+        return place_of(self._connection, self._warehouses, wanted, named)
 
     def _moment(self, given: dt.datetime) -> dt.datetime:
         """Return a moment in shop time; raise for one that has not come yet."""
         return shop_moment(self._app, given, self._now)
+
+
+def place_of(connection: Any, known: list[str], wanted: str | None, named: str) -> str:
+    """Return the code of a warehouse; the first movement of an empty shop makes it, as an import does.
+
+    Parameters
+    ----------
+    known
+        Codes of all warehouses.
+    named
+        The field that says which one.
+
+    Raises
+    ------
+    NotFound
+        There is no such warehouse.
+    ParameterError
+        There are several, and none was named.
+    """
+    if wanted in known:
+        return str(wanted)
+    if not known:
+        return wanted or FIRST_WAREHOUSE
+    if wanted is None and len(known) == 1:
+        return known[0]
+    if wanted is None:
+        raise ParameterError(f"the shop has {len(known)} warehouses; {named} must name one: {words.listed(known)}")
+    return names.warehouse_code(catalogue.warehouses(connection), wanted)
 
 
 def shop_moment(app: App, given: dt.datetime, now: dt.datetime) -> dt.datetime:

@@ -60,6 +60,11 @@ class Standing:
             return "closed"
         return "open" if self.asked_at < self.retry_at else "half-open"
 
+    @property
+    def ails(self) -> bool:
+        """Whether the last run did not go well."""
+        return self.error is not None or self.retry_at is not None
+
 
 @dataclass(frozen=True)
 class Place:

@@ -135,6 +135,7 @@ def receive(
     received_on: date | datetime,
     delivery: str | None = None,
     note: Note | None = None,
+    moves_stock: bool = True,
 ) -> Received:
     """Book a delivery: receipts, stock movements and the order's state, together.
 
@@ -149,6 +150,8 @@ def receive(
         The delivery's own number; one that the order has already is not booked again.
     note
         Who books it, when and why.
+    moves_stock
+        False where somebody else reports what it did to stock.
 
     Raises
     ------
@@ -184,19 +187,20 @@ def receive(
     booked = delivered.join(after, on="id", maintain_order="left").with_columns(
         line_id=pl.format("{}/{}", pl.Series(ids, dtype=pl.Int64), "id")
     )
-    append_movements(
-        connection,
-        booked.select(
-            "line_id",
-            source=pl.lit(MOVEMENT_SOURCE),
-            kind=pl.lit("receipt"),
-            occurred_at=pl.lit(moment, dtype=pl.Datetime("us")),
-            product="product",
-            warehouse="warehouse",
-            quantity="delivered",
-        ),
-    )
-    if note is not None:
+    if moves_stock:
+        append_movements(
+            connection,
+            booked.select(
+                "line_id",
+                source=pl.lit(MOVEMENT_SOURCE),
+                kind=pl.lit("receipt"),
+                occurred_at=pl.lit(moment, dtype=pl.Datetime("us")),
+                product="product",
+                warehouse="warehouse",
+                quantity="delivered",
+            ),
+        )
+    if moves_stock and note is not None:
         add_notes(connection, MOVEMENT_SOURCE, booked["line_id"].to_list(), note)
     return Received(
         number,
@@ -372,6 +376,11 @@ def purchase_orders(connection: Connection, status: str | None = None) -> pl.Dat
         raise ParameterError(f"there is no order state {status!r}; the states are {', '.join(_STATES)}")
     states = _STATES if status is None else (status,)
     return _read_lines(connection, tables.purchase_orders.c.status.in_(states))
+
+
+def order_lines(connection: Connection, number: str) -> pl.DataFrame:
+    """Read the lines of one order (``PURCHASE_ORDER_LINES``); none where there is no such order."""
+    return _read_lines(connection, tables.purchase_orders.c.number == number)
 
 
 def open_order_lines(connection: Connection, as_of: date | None = None) -> pl.DataFrame:

@@ -24,6 +24,9 @@ class Health(BaseModel):
     database: State = Field(description="Whether the database answers.")
     cache: State = Field(description="Whether the Redis answers that processes share forecasts in.")
     worker: State = Field(description="Whether the background worker is alive.")
+    connectors: Literal["ready", "degraded", "not configured"] = Field(
+        description="Whether the last pull from the inventory and logistics services went well; answers need none."
+    )
     reasons: list[str] = Field(description="What is wrong; empty where nothing is.")
 
 
@@ -45,5 +48,6 @@ def health(serving: ServingNow, response: Response) -> Health:
         database=found.database,
         cache=found.cache or "not configured",
         worker=found.worker,
+        connectors=found.connectors or "not configured",
         reasons=list(found.reasons),
     )

@@ -10,58 +10,21 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import random
+import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final
 
 import httpx2
 
+from shelfwise.exchange.connectors.endpoint import Endpoint, Patience
 from shelfwise.exchange.connectors.pages import Malformed, Page, Unanswered, Unpacking, read_page
 
 MOST_REDIRECTS: Final = 3
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _LONGEST_RETRY_AFTER: Final = 86_400.0
 _SHOWN: Final = 200
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often one request is tried, and how long is waited in between.
-
-    Parameters
-    ----------
-    attempts
-        In all.
-    first_seconds, longest_seconds
-        The waits double from the one to the other, each spread by chance by a fifth, so that many who were cut off
-        together do not come back together.
-    longest_asked_seconds
-        A service that asks for a longer wait (``Retry-After``) than this is left alone for now.
-    """
-
-    attempts: int = 4
-    first_seconds: float = 1.0
-    longest_seconds: float = 30.0
-    longest_asked_seconds: float = 60.0
-
-    def seconds(self, attempt: int, asked: float | None = None) -> float:
-        """Return how long to wait after an attempt, without the chance.
-
-        >>> [Patience().seconds(n) for n in (1, 2, 3, 7)], Patience().seconds(1, asked=9)
-        ([1.0, 2.0, 4.0, 30.0], 9)
-        """
-        return max(min(self.first_seconds * 2.0 ** (attempt - 1), self.longest_seconds), asked or 0.0)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a service is, and what proves who asks."""
-
-    url: str
-    token: str | None = field(default=None, repr=False)
-    timeout_seconds: float = 30.0
 
 
 class Client:
@@ -85,9 +48,11 @@ class Client:
     ) -> None:
         self._endpoint, self._patience = endpoint, patience or Patience()
         self._failed, self._wait = failed, wait
+        # Reading the authorities takes a tenth of a second; without them no certificate is trusted.
+        tls = endpoint.url.lower().startswith("https:")
         self._http = httpx2.Client(
-            verify=httpx2.create_ssl_context(), trust_env=False, follow_redirects=False,
-            timeout=httpx2.Timeout(endpoint.timeout_seconds),
+            verify=httpx2.create_ssl_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            trust_env=False, follow_redirects=False, timeout=httpx2.Timeout(endpoint.timeout_seconds),
         )  # fmt: skip
         self.requests = 0
         """So many were sent."""
@@ -139,9 +104,7 @@ class Client:
             if isinstance(found, Page):
                 return found
             url = found
-        raise Unanswered(
-            f"{url.copy_with(query=None)} is the end of over {MOST_REDIRECTS} redirects; name the right address"
-        )
+        raise Unanswered(f"{url.copy_with(query=None)} redirects too often; correct the address in the settings")
 
     def _answer(self, url: httpx2.URL, limit: int, deadline: float) -> Page | httpx2.URL:
         """Return the page at an address, or the address it is redirected to."""
