@@ -17,6 +17,7 @@ import typer
 from shelfwise import __version__
 from shelfwise.cli import (
     backtests,
+    backups,
     config,
     database,
     demo,
@@ -62,7 +63,7 @@ app = typer.Typer(
 for module in (
     demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
     new_products, overrides, forecasts, models, backtests, replays, suppliers, history, serve, worker, jobs, sync,
-    users, database, config, doctor,
+    users, database, backups, config, doctor,
 ):  # fmt: skip
     module.register(app)
 

@@ -41,7 +41,7 @@ from sqlalchemy.types import TypeEngine
 
 from shelfwise.domain.addresses import Address
 from shelfwise.domain.errors import MigrationNeeded, ParameterError, StorageError
-from shelfwise.storage import migrations
+from shelfwise.storage import migrations, table_copies
 from shelfwise.storage.dialects import STREAM, Dialect, NoTurn, dialect_at, dialect_of, mark
 from shelfwise.storage.staging import Staged, encode, stored_type
 from shelfwise.storage.tables import CODE_LENGTH
@@ -213,6 +213,65 @@ class Database:
             self._listeners = tuple(one for one in self._listeners if one is not tell)
 
         return end
+
+    def first_with_rows(self) -> str | None:
+        """Return the name of a table that has rows; None where there are none, or no tables yet.
+
+        Raises
+        ------
+        MigrationNeeded, StorageError
+            The database has an older or newer schema than this program; it belongs to another program.
+        """
+        with self.read() as connection:
+            unfinished, revision = self._dialect.unfinished(connection), self._revision(connection)
+            if revision is None:
+                return None
+            if revision != migrations.HEAD or unfinished is not None:
+                raise MigrationNeeded(_mismatch(self.address, revision, unfinished))
+            return table_copies.first_with_rows(connection)
+
+    def fill_anew(
+        self, revision: str, fill: Callable[[Connection], None], finish: Callable[[Connection], None]
+    ) -> None:
+        """Empty the database, let ``fill`` write rows of the schema ``revision``, and bring it up to date.
+
+        All is one transaction where the database can change its schema in one. Elsewhere (MySQL) what ``fill`` writes
+        is one, so a database whose process is killed is as it was, or empty, or whole with an older schema, which
+        `migrate` finishes; and where ``revision`` is this program's, it is emptied in the same transaction.
+
+        Parameters
+        ----------
+        finish
+            Called with the schema of this program.
+
+        Raises
+        ------
+        MigrationNeeded
+            The database has an older or newer schema than this program.
+        """
+        self._check_process()
+        with (
+            self._explained(),
+            self._my_turn(),
+            self._engine.connect() as connection,
+            self._dialect.migrating(connection),
+        ):
+            now, cut_off = self._revision(connection), self._dialect.unfinished(connection)
+            if cut_off is not None and now is None:  # its first tables were being made
+                self._step(connection, now, cut_off)
+                now, cut_off = self._revision(connection), None
+            if now not in (None, migrations.HEAD) or cut_off is not None:
+                raise MigrationNeeded(_mismatch(self.address, now, cut_off))
+            if now is not None:
+                table_copies.empty(connection)
+            for step in migrations.steps(now, revision):
+                self._step(connection, now, step)
+                now = step
+            fill(connection)
+            for step in migrations.steps(revision, migrations.HEAD):
+                self._step(connection, now, step)
+                now = step
+            finish(connection)
 
     def migrate(self, to: str = "head") -> tuple[str | None, str | None]:
         """Bring the schema to revision ``to``; return the revisions before and after."""

@@ -101,6 +101,9 @@ class Dialect(Protocol):
     def fill(self, connection: Connection, target: Table, rows: Iterable[Sequence[Any]]) -> None:
         """Write rows into a temporary table."""
 
+    def load(self, connection: Connection, target: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows with their keys into an empty table that stays; keys go on from the highest of them."""
+
     def drop_temporary(self, connection: Connection, name: str) -> None:
         """Drop a temporary table."""
 

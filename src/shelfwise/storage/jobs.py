@@ -282,6 +282,15 @@ def put_back(connection: Connection, ids: Iterable[int], holder: str, *, begun: 
             _queue_again(connection, row, moment, row.attempts - begun, row.error)
 
 
+def put_all_back(connection: Connection) -> int:
+    """Queue every running job again, in a database that no worker uses; return how many. Needs the writers' turn."""
+    moment = now(connection)
+    running = connection.execute(select(jobs).where(jobs.c.state == "running").order_by(jobs.c.id)).all()
+    for row in running:
+        _queue_again(connection, row, moment, max(row.attempts - 1, 0), row.error)
+    return len(running)
+
+
 def retry(connection: Connection, number: int) -> Job:
     """Queue a parked or cancelled job anew; return it, or the queued one it was merged into. Needs the writers' turn.
 

@@ -399,13 +399,17 @@ class MySQL:
     ) -> None:
         names = list(columns)
         statement = (
-            f"INSERT INTO {target.name} ({', '.join(f'`{name}`' for name in names)}) "  # noqa: S608  (our own names)
+            f"INSERT INTO `{target.name}` ({', '.join(f'`{name}`' for name in names)}) "  # noqa: S608  (our own names)
             f"VALUES ({', '.join(['%s'] * len(names))})"
         )
         with _raw(connection).cursor() as cursor:
             left = iter(rows)
             while part := list(islice(left, _ROWS_AN_INSERT)):
                 cursor.executemany(statement, part)
+
+    def load(self, connection: Connection, target: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows with each statement; the server's own keys go on from the highest by themselves."""
+        self.fill(connection, target, rows)
 
     def drop_temporary(self, connection: Connection, name: str) -> None:
         """Drop the table, never one that stays, and without the commit that a plain drop would bring."""

@@ -248,6 +248,11 @@ class PostgreSQL:
             for row in rows:
                 copy.write_row(row)
 
+    def load(self, connection: Connection, target: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Copy the rows, and set the sequence of the key."""
+        self.fill(connection, target, rows)
+        _set_back(connection, target)
+
     def drop_temporary(self, connection: Connection, name: str) -> None:
         """Drop the table, never one that stays."""
         connection.execute(text(f"DROP TABLE pg_temp.{name}"))

@@ -177,6 +177,18 @@ class SQLite:
         places = ", ".join("?" * len(target.columns))
         _raw(connection).executemany(f"INSERT INTO temp.{target.name} VALUES ({places})", rows)  # noqa: S608  (ours)
 
+    def load(self, connection: Connection, target: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert row by row, in C, and make the indices afterwards where they are all that the table asks for."""
+        raw = _raw(connection)
+        names = ", ".join(f'"{name}"' for name in target.columns.keys())  # noqa: SIM118  (a collection of columns)
+        places = ", ".join("?" * len(target.columns))
+        statement = f'INSERT INTO main."{target.name}" ({names}) VALUES ({places})'  # noqa: S608  (checked names)
+        try:
+            with _much_cache(raw), _indexed_afterwards(raw, _indices_of_empty(raw, target.name)):
+                raw.executemany(statement, rows)
+        except _Repeated as error:
+            raise StorageError(f"rows of {target.name} break a rule of the table ({error.__cause__})") from error
+
     def drop_temporary(self, connection: Connection, name: str) -> None:
         """Drop the table, never one of the file."""
         connection.exec_driver_sql(f"DROP TABLE temp.{name}")
