@@ -12,7 +12,19 @@ from fastapi.testclient import TestClient
 from tests.api.test_products import every
 
 from shelfwise.app import App
-from shelfwise.services import backtests, classing, demand, health, insights, jobs, planning, risks, scenarios
+from shelfwise.services import (
+    backtests,
+    catalogue,
+    classing,
+    decisions,
+    demand,
+    health,
+    insights,
+    jobs,
+    planning,
+    risks,
+    scenarios,
+)
 
 SALES = "date,product,quantity\n2024-11-01,CF-1033,3\n2024-11-02,CF-1033,many\n2024-11-03,NEW-1,5\n"
 
@@ -215,6 +227,36 @@ def test_insights_make_no_plan_and_say_what_they_leave_out_when_the_old_one_no_l
     assert before is not None
     assert found["plan"] == before.run_id
     assert "make the plan anew first" in found["notes"][0]
+
+
+def test_insights_are_kept_until_something_that_they_rest_on_changes(shop: App, monkeypatch: pytest.MonkeyPatch):
+    looked = []
+    check = health.check
+
+    def counted(*given: Any, **how: Any) -> Any:
+        looked.append(1)
+        return check(*given, **how)
+
+    monkeypatch.setattr(health, "check", counted)
+    first = insights.tell(shop, 3)
+    assert insights.tell(shop, 100).items[:3] == first.items
+    assert len(looked) == 1
+    plan = planning.latest(shop)
+    assert plan is not None
+    line = plan.lines.filter(plan.lines["quantity"] > 0)["unique_id"][0]
+    changes = (
+        lambda: decisions.reject(shop, plan, [line], "test"),
+        lambda: catalogue.edit_supplier(shop, "S-OKKE", {"lead_time_days": 30.0}),
+        lambda: planning.make_plan(shop),
+        lambda: catalogue.edit_product(shop, "CF-1033", {"price": 1.5}),
+    )
+    for change in changes:
+        before = insights.tell(shop, 100)
+        change()
+        told = insights.tell(shop, 100)
+        insights._told.clear()
+        assert insights.tell(shop, 100) == told  # what was kept is what would be told anew
+        assert told != before
 
 
 def test_a_shop_without_sales_is_told_what_to_do(client: TestClient):

@@ -70,6 +70,9 @@ def find(
     *,
     cover_days: int = COVER_DAYS,
     dead_days: int = DEAD_DAYS,
+    known: demand.Demand | None = None,
+    side: supply.Supply | None = None,
+    plan: Plan | None = None,
     progress: Progress | None = None,
 ) -> ExcessStock:
     """Return the shop's dead and excess stock.
@@ -80,6 +83,8 @@ def find(
         Days of demand beyond the protection time that stock may be held for.
     dead_days
         Days without a sale after which stock is dead.
+    known, side, plan
+        Demand (laid out `planning.DAYS_LAID_OUT` days ahead), supply and the plan that holds, where they were read.
 
     Raises
     ------
@@ -90,9 +95,9 @@ def find(
     """
     if cover_days < 1 or dead_days < 1:
         raise ParameterError(f"cover_days and dead_days must be at least 1, got {cover_days} and {dead_days}")
-    known = demand.load(app, days_ahead=planning.DAYS_LAID_OUT)
-    side = supply.load(app)
-    plan = planning.make_plan(app, known=known, side=side, progress=progress)
+    known = demand.load(app, days_ahead=planning.DAYS_LAID_OUT) if known is None else known
+    side = supply.load(app) if side is None else side
+    plan = planning.make_plan(app, known=known, side=side, progress=progress) if plan is None else plan
     sold = _last_sold(known)
     planned = _planned(app, plan, cover_days)
     with app.database.read() as connection:

@@ -80,8 +80,19 @@ class Health:
         )  # fmt: skip
 
 
-def check(app: App, *, progress: Progress | None = None) -> Health:
+def check(
+    app: App,
+    *,
+    known: Demand | None = None,
+    side: supply.Supply | None = None,
+    progress: Progress | None = None,
+) -> Health:
     """Look at what the plan of a shop depends on.
+
+    Parameters
+    ----------
+    known, side
+        Demand and supply of the store, where they have been read already.
 
     Raises
     ------
@@ -90,7 +101,8 @@ def check(app: App, *, progress: Progress | None = None) -> Health:
     """
     tell = progress or _silent
     tell("reading the data", 0, 3)
-    known, side = demand.load(app), supply.load(app)
+    known = demand.load(app) if known is None else known
+    side = supply.load(app) if side is None else side
     with app.database.read() as connection:
         recommended = plans.recommendations(connection)
         prices = catalogue.prices(connection)

@@ -2,22 +2,28 @@
 
 `today` reads the plan made last as it stands and makes none, so that it is quick and may be asked at any time. `tell`
 puts its most costly parts into sentences, and adds dead stock and the health of the data where the plan still holds.
+These look at all that was sold, so what was told is kept until something that it rests on has changed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import polars as pl
 
 from shelfwise.app import App
 from shelfwise.domain import words
-from shelfwise.services import excess, health, planning, supply
+from shelfwise.services import demand, excess, health, kept_demand, planning, supply
+from shelfwise.services.health import Health
 from shelfwise.services.planning import Plan
+from shelfwise.services.supply import Supply
+from shelfwise.storage import catalogue, plans
 
 MOST: Final = 10
 LINES_TOLD: Final = 5
@@ -25,6 +31,8 @@ LINES_TOLD: Final = 5
 STALE_AFTER_DAYS: Final = 2
 """Sales that end so many days before today make every number of the day doubtful."""
 
+_one_at_a_time: Final = threading.Lock()
+_told: Final[WeakKeyDictionary[App, tuple[str, Insights]]] = WeakKeyDictionary()
 _AT_STAKE: Final = ("order now", "runs out", "dead stock")
 
 
@@ -120,9 +128,13 @@ class Insights:
     notes: tuple[str, ...]
 
 
-def today(app: App) -> Today:
-    """Return what the plan made last says of this day; nothing is made."""
-    plan, day, currency = planning.latest(app), app.today(), app.settings.currency
+def today(app: App, side: Supply | None = None) -> Today:
+    """Return what the plan made last says of this day; nothing is made. ``side`` is the supply where it was read."""
+    return _read(app, planning.latest(app, side))
+
+
+def _read(app: App, plan: Plan | None) -> Today:
+    day, currency = app.today(), app.settings.currency
     if plan is None:
         return Today(None, day, currency, pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
     now = max(plan.as_of, day)
@@ -142,25 +154,43 @@ def today(app: App) -> Today:
 
 def tell(app: App, limit: int = MOST) -> Insights:
     """Return what to know now: first what loses money, the most first; then what rests on odd data."""
-    read = today(app)
+    with _one_at_a_time:  # who comes while it is worked out takes what was
+        mark = _mark(app)
+        kept = _told.get(app)
+        if kept is None or kept[0] != mark:
+            kept = _told[app] = (mark, _all(app))
+    return replace(kept[1], items=kept[1].items[:limit])
+
+
+def _mark(app: App) -> str:
+    """Return what is another text whenever something else could be told."""
+    with app.database.read() as connection:
+        run, suppliers = plans.latest_run(connection), catalogue.suppliers(connection)
+    return f"{None if run is None else (run.id, run.created_at)} {kept_demand.mark_of(app)} {suppliers.write_csv()}"
+
+
+def _all(app: App) -> Insights:
+    side = supply.load(app)
+    standing = planning.standing(app, side)
+    read = today(app, side) if standing is None else _read(app, standing)
     plan = read.plan
     if plan is None:
         return Insights(read.day, None, None, read.currency, read.sentence(), (), (no_plan(),))
     found = [*_orders(read), *_running_out(read), *_late(plan)]
     notes = []
-    if planning.standing(app, supply.load(app)) is None:
+    if standing is None:
         notes.append(
             "something has changed since the plan was made, so dead stock and the health of the data are not told; "
             "make the plan anew first"
         )
     else:
-        found += [*_dead(app, read.currency), *_data(app, read.currency)]
+        known = demand.load(app, days_ahead=planning.DAYS_LAID_OUT)
+        lines = excess.find(app, known=known, side=side, plan=plan).lines
+        found += [*_dead(lines, read.currency), *_data(health.check(app, known=known, side=side), read.currency)]
     if read.is_stale:
-        found.insert(0, _stale(read))
+        found.insert(0, _stale(plan, read))
     ranked = sorted(found, key=_rank)
-    return Insights(
-        read.day, plan.run_id, plan.data_until, read.currency, read.sentence(), tuple(ranked[:limit]), tuple(notes)
-    )
+    return Insights(read.day, plan.run_id, plan.data_until, read.currency, read.sentence(), tuple(ranked), tuple(notes))
 
 
 def no_plan() -> str:
@@ -220,8 +250,7 @@ def _late(plan: Plan) -> Iterator[Insight]:
         )
 
 
-def _dead(app: App, currency: str) -> Iterator[Insight]:
-    lines = excess.find(app).lines
+def _dead(lines: pl.DataFrame, currency: str) -> Iterator[Insight]:
     for row in lines.filter(pl.col("kind") == "dead").head(LINES_TOLD).iter_rows(named=True):
         yield Insight(
             "dead stock",
@@ -236,8 +265,8 @@ def _dead(app: App, currency: str) -> Iterator[Insight]:
         )  # fmt: skip
 
 
-def _data(app: App, currency: str) -> Iterator[Insight]:
-    found = [one for one in health.check(app).findings if one.severity == "problem" or (one.orders or 0.0) > 0]
+def _data(checked: Health, currency: str) -> Iterator[Insight]:
+    found = [one for one in checked.findings if one.severity == "problem" or (one.orders or 0.0) > 0]
     for one in found[:LINES_TOLD]:
         effect = one.effect(currency)
         yield Insight(
@@ -249,13 +278,12 @@ def _data(app: App, currency: str) -> Iterator[Insight]:
         )
 
 
-def _stale(read: Today) -> Insight:
-    assert read.plan is not None  # noqa: S101 - only a plan can be stale
+def _stale(plan: Plan, read: Today) -> Insight:
     return Insight(
         "stale",
-        f"Sales are known until {words.day(read.plan.data_until, today=read.day)} only, "
+        f"Sales are known until {words.day(plan.data_until, today=read.day)} only, "
         f"{words.count(read.stale_days, 'day')} ago: import the newer ones and plan anew.",
         None,
         "/api/v1/imports",
-        {"data_until": read.plan.data_until, "days": read.stale_days},
+        {"data_until": plan.data_until, "days": read.stale_days},
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from shelfwise.app import App
@@ -48,7 +48,7 @@ def read(app: App, days_ahead: int) -> Kept:
     wanted = max(days_ahead, DAYS_AHEAD)
     if not stays_open(app):
         return Kept("", wanted, demand.load(app, days_ahead=wanted))
-    mark = _mark(app)  # before the reading: what changes while it goes on is seen the next time
+    mark = mark_of(app)  # before the reading: what changes while it goes on is seen the next time
     known = _kept.get(app)
     if known is None or known.mark != mark or known.days_ahead < wanted:
         known = _kept[app] = Kept(mark, wanted, demand.load(app, days_ahead=wanted))
@@ -56,14 +56,14 @@ def read(app: App, days_ahead: int) -> Kept:
 
 
 def worked_out(kept: Kept, name: str, make: Callable[[], Made]) -> Made:
-    """Return what was worked out from demand before under a name, or work it out."""
+    """Return what was worked out from demand before under a name, or work it out; a name is always of one kind."""
     if name not in kept.beside:
         kept.beside[name] = make()
-    return kept.beside[name]  # type: ignore[return-value]  # a name is always of one kind
+    return cast("Made", kept.beside[name])
 
 
-def _mark(app: App) -> str:
-    """Return a hash that is another one whenever demand could be."""
+def mark_of(app: App) -> str:
+    """Return a hash that is another one whenever demand could be, or anything that an event tells of."""
     with app.database.read() as connection:
         newest, booked = live_forecasts.newest_event(connection), sales.last_booking(connection)
         tables = (

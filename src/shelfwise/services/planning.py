@@ -683,11 +683,11 @@ def _read_lines(standing: pl.DataFrame) -> pl.DataFrame:
     return lines.sort("product", "warehouse")
 
 
-def latest(app: App) -> Plan | None:
-    """Return the plan made last, as it stands; None before the first."""
+def latest(app: App, side: Supply | None = None) -> Plan | None:
+    """Return the plan made last, as it stands; None before the first. ``side`` is the supply where it was read."""
     with app.database.read() as connection:
         run = plans.latest_run(connection)
-    return None if run is None else _restored(app, run, supply.load(app))
+    return None if run is None else _restored(app, run, supply.load(app) if side is None else side)
 
 
 def latest_day(app: App) -> dt.date | None:
