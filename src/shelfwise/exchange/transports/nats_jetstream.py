@@ -170,12 +170,22 @@ class _Outlet(Outlet):
             raise
 
     def publish(self, messages: Sequence[Message]) -> None:
-        self._client.run(self._publish(messages), _PATIENCE_SECONDS + CONNECT_SECONDS * len(messages))
+        self._client.run(self._publish(messages))
 
     async def _publish(self, messages: Sequence[Message]) -> None:
-        for one in messages:  # one after the other: the order is theirs even where one of them is refused
+        # All go over one connection in their order, and none waits until the one before is confirmed.
+        stream = self._client.stream
+        waiting = []
+        for one in messages:
             subject, headers = f"{self._names.outgoing}.{one.topic}", {"Nats-Msg-Id": one.id}
-            await self._client.stream.publish(subject, one.body, headers=headers)
+            waiting.append(await stream.publish_async(subject, one.body, headers=headers))
+        left: set[Any] = set(waiting)
+        while left:
+            done, left = await asyncio.wait(left, timeout=CONNECT_SECONDS / 10)
+            for each in done:
+                each.result()
+            if left and self._client.nats.is_closed:
+                raise BusError("the event bus fails: NATS has ended the connection")
 
     def tend(self) -> None:
         if self._client.nats.is_closed:

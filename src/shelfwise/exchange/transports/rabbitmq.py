@@ -8,8 +8,10 @@ knows no repetition of a message: who reads tells by ``message_id``.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pika
@@ -60,6 +62,12 @@ class RabbitBus(Bus):
 
     def connection(self) -> Any:
         """Return an open connection."""
+        parameters = self.parameters()
+        with told(*_LOST):
+            return pika.BlockingConnection(parameters)
+
+    def parameters(self) -> Any:
+        """Return how to connect."""
         try:
             parameters = pika.URLParameters(self.url)
         except (ValueError, TypeError) as error:
@@ -70,8 +78,7 @@ class RabbitBus(Bus):
         parameters.blocked_connection_timeout = CONNECT_SECONDS
         parameters.socket_timeout = parameters.stack_timeout = CONNECT_SECONDS
         parameters.client_properties = {"connection_name": f"shelfwise {self.names.outgoing or self.names.incoming}"}
-        with told(*_LOST):
-            return pika.BlockingConnection(parameters)
+        return parameters
 
 
 open_bus = RabbitBus
@@ -91,31 +98,119 @@ def _queue(connection: Any, name: str, keep: int | None = None) -> None:
 
 
 class _Outlet(Outlet):
+    """Publishes over a connection that a thread tends: each message is confirmed, and none waits for the one before."""
+
     def __init__(self, bus: RabbitBus) -> None:
         names = bus.names
         self._exchange = names.outgoing
-        self._connection = bus.connection()
-        with told(*_LOST):
-            _queue(self._connection, names.outgoing, names.keep)
-            self._channel = self._connection.channel()
-            self._channel.exchange_declare(names.outgoing, "topic", durable=True)
-            self._channel.queue_bind(names.outgoing, names.outgoing, "#")
-            self._channel.confirm_delivery()
+        with told(*_LOST), contextlib.closing(bus.connection()) as connection:
+            _queue(connection, names.outgoing, names.keep)
+            channel = connection.channel()
+            channel.exchange_declare(names.outgoing, "topic", durable=True)
+            channel.queue_bind(names.outgoing, names.outgoing, "#")
+        self._changed = threading.Condition()
+        self._ready, self._failed = False, ""
+        self._sent = 0
+        self._unconfirmed: set[int] = set()
+        self._channel: Any = None
+        self._connection: Any = pika.SelectConnection(
+            bus.parameters(), on_open_callback=self._opened, on_open_error_callback=self._ended,
+            on_close_callback=self._ended,
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._connection.ioloop.start, name="rabbitmq", daemon=True)
+        self._thread.start()
+        try:
+            self._wait(lambda: self._ready)
+        except BaseException:
+            self.close()
+            raise
 
     def publish(self, messages: Sequence[Message]) -> None:
-        with told(*_LOST):
+        self.tend()
+        if not messages:
+            return
+        with self._changed:
+            first = self._sent + 1
+            self._sent += len(messages)
+            self._unconfirmed.update(range(first, self._sent + 1))
+        self._connection.ioloop.add_callback_threadsafe(functools.partial(self._send, messages))
+        self._wait(lambda: not self._unconfirmed)
+
+    def tend(self) -> None:
+        with self._changed:
+            failed = self._failed
+        if failed:
+            raise BusError(f"the event bus fails: {failed}")
+
+    def close(self) -> None:
+        def end() -> None:
+            if self._connection.is_open:
+                self._connection.close()  # which ends the loop when it is done
+            elif not self._connection.is_closing:
+                self._connection.ioloop.stop()
+
+        if self._thread.is_alive():
+            self._connection.ioloop.add_callback_threadsafe(end)
+            self._thread.join(CONNECT_SECONDS)
+        if not self._thread.is_alive() and self._connection.ioloop is not None:
+            self._connection.ioloop.close()
+
+    def _wait(self, good: Callable[[], bool]) -> None:
+        """Wait until it is so, or the connection fails, or nothing at all happens for long."""
+        with self._changed:
+            while not self._failed and not good():
+                before = len(self._unconfirmed)
+                if not self._changed.wait(_HEARTBEAT_SECONDS) and before == len(self._unconfirmed):
+                    self._failed = f"RabbitMQ has confirmed nothing for {_HEARTBEAT_SECONDS} s"
+        self.tend()
+
+    def _fail(self, why: object) -> None:
+        with self._changed:
+            self._failed = self._failed or (str(why) or type(why).__name__).splitlines()[0][:300]
+            self._changed.notify_all()
+
+    # --- called by the thread that tends the connection
+
+    def _opened(self, connection: Any) -> None:
+        connection.channel(on_open_callback=self._channel_opened)
+
+    def _channel_opened(self, channel: Any) -> None:
+        self._channel = channel
+        channel.add_on_close_callback(lambda _, why: self._fail(why))
+        channel.add_on_return_callback(
+            lambda _, method, __, ___: self._fail(f"no queue takes what goes to exchange {method.exchange}")
+        )
+        channel.confirm_delivery(self._confirmed, callback=self._confirming)
+
+    def _confirming(self, _: Any) -> None:
+        with self._changed:
+            self._ready = True
+            self._changed.notify_all()
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        try:
             for one in messages:
                 properties = pika.BasicProperties(
                     content_type="application/cloudevents+json", delivery_mode=_KEPT, message_id=one.id
                 )
                 self._channel.basic_publish(self._exchange, one.topic, one.body, properties, mandatory=True)
+        except _LOST as error:
+            self._fail(error)
 
-    def tend(self) -> None:
-        with told(*_LOST):
-            self._connection.process_data_events(time_limit=0)
+    def _confirmed(self, frame: Any) -> None:
+        said = frame.method
+        if isinstance(said, pika.spec.Basic.Nack):
+            self._fail("RabbitMQ could not keep a message")
+        with self._changed:
+            if said.multiple:
+                self._unconfirmed = {tag for tag in self._unconfirmed if tag > said.delivery_tag}
+            else:
+                self._unconfirmed.discard(said.delivery_tag)
+            self._changed.notify_all()
 
-    def close(self) -> None:
-        _close(self._connection)
+    def _ended(self, connection: Any, why: Any) -> None:
+        self._fail(why)
+        connection.ioloop.stop()
 
 
 class _Inlet(Inlet):
