@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -107,6 +108,40 @@ def test_other_libraries_speak_of_trouble_only(lines: Lines) -> None:
     logging.getLogger("uvicorn.error").info("Started server process")
     logging.getLogger("uvicorn.error").warning("trouble")
     assert [line["event"] for line in lines()] == ["trouble"]
+
+
+def test_lines_about_requests_are_written_together_soon_after_and_at_the_end(lines: Lines) -> None:
+    async def several() -> tuple[int, int]:
+        for status in (200, 404):
+            logs.access(status=status)
+        at_once = len(lines())
+        await asyncio.sleep(3 * logs.GATHER_SECONDS)
+        soon = len(lines())
+        logs.access(status=201)
+        return at_once, soon
+
+    assert asyncio.run(several()) == (0, 2)
+    logs.unconfigure()  # as at the end of a process, whose loop has ended before the line was due
+    assert [line["status"] for line in lines()] == [200, 404, 201]
+
+
+def test_a_loop_that_ended_holds_no_line_back(lines: Lines) -> None:
+    async def one(status: int) -> None:
+        logs.access(status=status)
+        await asyncio.sleep(2 * logs.GATHER_SECONDS if status == 404 else 0)
+
+    asyncio.run(one(200))
+    asyncio.run(one(404))
+    assert [line["status"] for line in lines()] == [200, 404]
+
+
+def test_many_lines_about_requests_do_not_wait(lines: Lines) -> None:
+    async def many() -> int:
+        for _ in range(logs.MOST_GATHERED):
+            logs.access(status=200)
+        return len(lines())
+
+    assert asyncio.run(many()) == logs.MOST_GATHERED
 
 
 def test_requests_are_told_of_from_info_on_only(lines: Lines) -> None:

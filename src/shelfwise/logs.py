@@ -8,25 +8,31 @@ secret is written as ``***``, whoever logged it.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from shelfwise.domain.trace import Trace
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from structlog.typing import Processor
 
 Form = Literal["auto", "console", "json"]
 Line = MutableMapping[str, Any]
 
 MASK: Final = "***"
+GATHER_SECONDS: Final = 0.05
+MOST_GATHERED: Final = 1000
+"""Lines about requests that wait to be written, and for how long: what a killed process has not told."""
 _ENCODER: Final = json.JSONEncoder(default=str, ensure_ascii=False)
 _SECRET_NAME: Final = re.compile(r"passw|secret|token|authorization|cookie|credential|(api|private)[_-]?key", re.I)
 _SECRET_TEXT: Final = (
@@ -55,6 +61,7 @@ class Context:
 
 
 _access: Callable[..., None] | None = None
+_gathered: _Gathered | None = None
 _current: Final[ContextVar[Context | None]] = ContextVar("shelfwise_request", default=None)
 
 
@@ -140,22 +147,67 @@ def configure(level: str, form: Form = "auto", stream: TextIO | None = None) -> 
     logging.getLogger().addHandler(handler)
     logging.getLogger("shelfwise").setLevel(level)
     if logging.getLogger("shelfwise").isEnabledFor(logging.INFO):
+        global _access, _gathered
+        _gathered = _Gathered(to)
         own: list[Processor] = [structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"), _with_request]
         logger = structlog.wrap_logger(
-            structlog.WriteLogger(to), processors=[*own, renderer], wrapper_class=structlog.BoundLogger,
+            _gathered, processors=[*own, renderer], wrapper_class=structlog.BoundLogger,
         )  # fmt: skip
-        global _access
         _access = logger.bind(level="info", logger="shelfwise.access").info
 
 
 def unconfigure() -> None:
     """Take back what `configure` did."""
-    global _access
-    _access = None
+    global _access, _gathered
+    if _gathered is not None:
+        _gathered.write_now()
+    _access = _gathered = None
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, _Ours)]:
         root.removeHandler(old)
     logging.getLogger("shelfwise").setLevel(logging.NOTSET)
+
+
+class _Gathered:
+    """Lines about requests on their way to the log, written together a moment later.
+
+    A write lets go of the interpreter's lock, so the thread that answers requests would wait for its turn behind every
+    busy one, for each request. Outside of an event loop every line is written at once.
+    """
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+        self._lines: list[str] = []
+        self._loop: AbstractEventLoop | None = None
+
+    def info(self, line: str) -> None:
+        """Keep a line, and see to it that it is written within `GATHER_SECONDS`."""
+        from asyncio import get_running_loop
+
+        self._lines.append(line)
+        if len(self._lines) >= MOST_GATHERED:
+            self.write_now()
+        elif self._loop is None or self._loop.is_closed():  # else it is due already
+            try:
+                self._loop = get_running_loop()
+            except RuntimeError:
+                self.write_now()
+            else:
+                self._loop.call_later(GATHER_SECONDS, self.write_now)
+
+    def write_now(self) -> None:
+        """Write what was kept."""
+        lines, self._lines, self._loop = self._lines, [], None
+        if lines:
+            self._to.write("\n".join([*lines, ""]))
+            self._to.flush()
+
+
+@atexit.register
+def _write_rest() -> None:
+    with suppress(ValueError, OSError):  # the stream may be closed by now
+        if _gathered is not None:
+            _gathered.write_now()
 
 
 class _Ours(logging.StreamHandler[TextIO]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping
@@ -26,6 +25,7 @@ from shelfwise.api.security import Gate
 from shelfwise.app import App
 from shelfwise.domain.addresses import is_loopback
 from shelfwise.domain.errors import ParameterError
+from shelfwise.domain.trace import new_id
 from shelfwise.services import users
 from shelfwise.services.access import Access
 from shelfwise.services.auditing import AuditLog
@@ -45,7 +45,6 @@ TOO_LARGE: Final = (
     413, "content-too-large", "Content Too Large",
     f"the body is larger than {LARGEST_BODY >> 20} MiB ({LARGEST_BULK_BODY >> 20} MiB of movements); send it in parts",
 )  # fmt: skip
-_RANDOM: Final = random.Random(int.from_bytes(os.urandom(16)))  # noqa: S311
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -209,8 +208,7 @@ class Envelope:
             return
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-        # It names a request and guards nothing, so it need not wait for the system's randomness.
-        request_id = given if _REQUEST_ID.fullmatch(given) else f"{_RANDOM.getrandbits(128):032x}"
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id(32)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         logs.note(request_id=request_id)

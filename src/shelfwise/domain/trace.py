@@ -8,11 +8,25 @@ one id finds every line of the log about one cause.
 from __future__ import annotations
 
 import os
+import random
 import re
 from dataclasses import dataclass
 from typing import Final
 
+# Ids name things and guard nothing. To ask the system for randomness lets go of the interpreter's lock, and the thread
+# that answers requests would wait for its turn behind every busy one, for each request.
+_RANDOM: Final = random.Random(int.from_bytes(os.urandom(32)))  # noqa: S311  (no secret is made of it)
+os.register_at_fork(after_in_child=lambda: _RANDOM.seed(int.from_bytes(os.urandom(32))))
 _HEADER: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+def new_id(digits: int) -> str:
+    """Return so many random hexadecimal digits, to name something.
+
+    >>> len(new_id(32)), new_id(32) == new_id(32)
+    (32, False)
+    """
+    return f"{_RANDOM.getrandbits(4 * digits):0{digits}x}"
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,7 @@ class Trace:
     @classmethod
     def begin(cls) -> Trace:
         """Return the first span of a new trace."""
-        made = os.urandom(24).hex()
-        return cls(made[:32], made[32:])
+        return cls(new_id(32), new_id(16))
 
     @classmethod
     def parse(cls, header: str) -> Trace | None:
@@ -67,7 +80,7 @@ class Trace:
 
     def child(self) -> Trace:
         """Return a new span that this one causes."""
-        return Trace(self.trace_id, os.urandom(8).hex(), self.span_id, self.sampled)
+        return Trace(self.trace_id, new_id(16), self.span_id, self.sampled)
 
     @property
     def header(self) -> str:
