@@ -1,8 +1,8 @@
 """The live forecast of every product: made anew as a whole, and brought up to date by each sale without training.
 
 `publish` works everything out and keeps a row for each series: its forecast, its order, its risk and its summary.
-`LiveShop` holds what that takes in memory; `LiveShop.react` brings the rows of a few products up to date, with the very
-functions that made them all, so that a row depends on the store and on the fitted model and not on the way to it:
+`LiveShop` holds what that takes in memory; `LiveShop.follow` brings the rows of a few products up to date, with the
+very functions that made them all, so that a row depends on the store and on the fitted model and not on the way to it:
 reacting without a change changes nothing, and reacting to a sale gives what a whole publication after it would.
 
 What a process has in memory follows the store. Each reaction first reads what was booked since the last one, by number,
@@ -53,7 +53,7 @@ from shelfwise.domain.events import (
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.marginals import Marginals
 from shelfwise.domain.panel import Panel
-from shelfwise.domain.tables import rows_at
+from shelfwise.domain.tables import numbers_of, rows_at
 from shelfwise.forecasting.contract import Predictor
 from shelfwise.inventory.bundles import exploded, without_bundles
 from shelfwise.inventory.incoming import incoming
@@ -202,8 +202,27 @@ class LiveShop:
     def react(self, products: Sequence[str]) -> list[LiveRow]:
         """Bring forecast, order and risk of some products up to date; return their rows as they now are.
 
-        Rows that changed are kept, with the event `ForecastRefreshed`, in one transaction. A product without a live
-        series has no row. Where nothing was ever published, everything is.
+        Parameters
+        ----------
+        products
+            Codes, as for `follow`. A product without a live series has no row.
+        """
+        with self._lock:
+            changed = self.follow(products)
+            if self._shop is None:
+                return []
+            names = _followed(self._shop, products)
+            fresh = {(row.product, row.warehouse): row for row in changed}
+            if all((name, place) in fresh for name in names for place in self._shop.warehouses_of(name)):
+                return changed
+            with self._app.database.read() as connection:
+                return [row for name in sorted(names) for row in live_forecasts.of_product(connection, name)]
+
+    def follow(self, products: Sequence[str]) -> list[LiveRow]:
+        """Bring forecast, order and risk of some products up to date; return the rows that changed by it.
+
+        They are kept, with the event `ForecastRefreshed`, in one transaction. Where nothing was ever published,
+        everything is.
 
         Parameters
         ----------
@@ -216,27 +235,21 @@ class LiveShop:
                     self.publish()
                 except DataError:
                     return []  # a shop without a complete day has no forecast
-            shop, app = self._shop, self._app
-            assert shop is not None  # noqa: S101 - one of the two has read it
-            shop = self._caught_up(shop, products)
-            names = {name for product in products for name in _with_components(shop, product)} & shop.rows_of.keys()
-            due = sorted(names - shop.felt)
-            changed: list[LiveRow] = []
-            if due:
-                made = list(_worked_out_in_parts(app, shop, _rows_of(shop, due)))
-                with app.database.write() as connection:
-                    changed = live_forecasts.save(connection, made)
-                    if changed:
-                        refreshed = ForecastRefreshed(tuple(dict.fromkeys(row.product for row in changed)))
-                        alerts = stockout_alerts.changed(connection, changed, app.now())
-                        outbox.append(connection, app.now(), *alerts, refreshed)
-                shop.felt.update(due)
-                if len(changed) == len(made) and len(due) == len(names):
-                    return changed
-            if not names:
+            if self._shop is None:
                 return []
-            with app.database.read() as connection:
-                return [row for name in sorted(names) for row in live_forecasts.of_product(connection, name)]
+            shop, app = self._caught_up(self._shop, products), self._app
+            due = sorted(_followed(shop, products) - shop.felt)
+            if not due:
+                return []
+            made = list(_worked_out_in_parts(app, shop, _rows_of(shop, due)))
+            with app.database.write() as connection:
+                changed = live_forecasts.save(connection, made)
+                if changed:
+                    refreshed = ForecastRefreshed(tuple(dict.fromkeys(row.product for row in changed)))
+                    alerts = stockout_alerts.changed(connection, changed, app.now())
+                    outbox.append(connection, app.now(), *alerts, refreshed)
+            shop.felt.update(due)
+            return changed
 
     def publish(self, progress: Progress | None = None) -> Publication:
         """Work everything out anew and keep it; fits the model where the store has none of the same data.
@@ -271,7 +284,7 @@ class LiveShop:
                 outbox.append(connection, app.now(), *alerts, ForecastRefreshed(()))
             self._shop = shop
             if ahead:  # they have felt a sale meanwhile, under the model before
-                self.react(ahead)
+                self.follow(ahead)
         _log.info("live forecasts of %d series, model %s", len(packed), made.model)
         return replace(made, version=version)
 
@@ -488,6 +501,11 @@ def _with_components(shop: _Shop, product: str) -> list[str]:
     return recipes.filter(pl.col("bundle") == product)["component"].to_list() or [product]
 
 
+def _followed(shop: _Shop, products: Sequence[str]) -> set[str]:
+    """Return the products with rows that follow from what happens to ``products``."""
+    return {name for product in products for name in _with_components(shop, product)} & shop.rows_of.keys()
+
+
 def _pairs(series: pl.DataFrame) -> list[Series]:
     """Return product and warehouse of each row."""
     return list(zip(series["product"].to_list(), series["warehouse"].to_list(), strict=True))
@@ -523,7 +541,7 @@ def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
     lines = planning.lines_of(items, day.left, day.mean, inbound, shop.days, shop.rules, settings.seed)
     items = items.hstack([stocked["name"]])
     window = min(settings.horizon, shop.horizon)
-    shelf = np.maximum(items["on_hand"].fill_null(0.0).to_numpy(), 0.0)
+    shelf = np.maximum(numbers_of(items["on_hand"], 0.0), 0.0)
     risk = stockout_risk(shelf, inbound, day.left)
     alone = stockout_risk(shelf, np.zeros_like(inbound), day.left) if inbound.any() else risk
     chance = CorrectedRisk(risk.probability[:, window - 1], np.full(len(rows), np.nan))

@@ -1,8 +1,12 @@
 """What follows from fresh movements, soon after they are committed and off the way of whoever sent them.
 
 Products that are felt while others are being brought up to date wait in one set: hundreds of sales of one product are
-one reaction. What a process has not reacted to when it ends, or cannot react to because no forecast was published yet,
-the event in the outbox still tells of: the job behind it follows.
+one reaction. A reaction to one product takes little less time than one to ten, so where one follows upon another, it
+first waits as long as that one took, `LONGEST_REST_SECONDS` at most: a lone sale is answered at once, and many a second
+leave time for the requests that this process answers meanwhile.
+
+What a process has not reacted to when it ends, or cannot react to because no forecast was published yet, the event in
+the outbox still tells of: the job behind it follows.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Final
@@ -18,6 +23,8 @@ from shelfwise.app import App
 from shelfwise.services.live import live_shop
 
 _log: Final = logging.getLogger(__name__)
+
+LONGEST_REST_SECONDS: Final = 0.05
 
 
 class Reacting:
@@ -47,7 +54,7 @@ class Reacting:
     def to_movements(cls, app: App) -> Reacting:
         """Keep the live forecast of a shop, its orders and its risk beside the movements; never trains."""
         live = live_shop(app)
-        return cls(lambda products: live.warm() and live.react(products) is not None, live.look_ahead)
+        return cls(lambda products: live.warm() and live.follow(products) is not None, live.look_ahead)
 
     def felt(self, products: Iterable[str]) -> Future[bool]:
         """Say that products changed; the future is done once that was reacted to, and says if they are followed."""
@@ -69,8 +76,11 @@ class Reacting:
         # It stays for the life of the process, as do the modules and routes: a collection that looks through all of it
         # again would hold up every request for some tenths of a second.
         gc.freeze()
+        rest = 0.0
         while True:
             with self._changed:
+                if rest and self._waiting:
+                    self._changed.wait_for(lambda: self._ending, rest)
                 while not (self._waiting or self._ending or self._more):
                     self._changed.wait()
                 if self._ending:
@@ -78,11 +88,13 @@ class Reacting:
                 products, done = list(self._waiting), self._next
                 if products:
                     self._waiting, self._next = {}, Future()
+            began = time.monotonic()
             if products:
                 self._reacted(products, done)
                 self._more = self._prepare is not None
             else:
                 self._more = self._prepared()
+            rest = min(time.monotonic() - began, LONGEST_REST_SECONDS)
 
     def _prepared(self) -> bool:
         try:
