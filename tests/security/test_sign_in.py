@@ -53,6 +53,71 @@ def test_a_password_begins_a_session_that_its_answer_alone_can_use(mia: Served):
     }  # fmt: skip
 
 
+NEW = "asters in october"
+
+
+def test_a_new_password_needs_the_old_one_and_ends_the_users_other_sessions(serve: Callable[..., Any]):
+    with serve() as served:
+        users.add(served.shop, "mia", "viewer", password=PASSWORD)
+        here, there = (bearer(served.sign_in().json()["access_token"]) for _ in range(2))
+        token = bearer(users.create_token(served.shop, "mia", "till").secret)
+
+        def change(headers: dict[str, str], old: str = PASSWORD, new: str = NEW) -> Any:
+            return served.client.post("/api/v1/users/me/password", json={"old": old, "new": new}, headers=headers)
+
+        assert change(here, old="a guess at it").status_code == 403
+        assert change(token).status_code == 403  # whoever found a token must not keep its user out
+        assert change({}).status_code == 401
+        assert change(here, new=PASSWORD).status_code == 422
+        assert change(here).status_code == 204
+        assert served.client.get("/api/v1/me", headers=here).status_code == 200
+        assert served.client.get("/api/v1/me", headers=there).status_code == 401
+        assert served.client.get("/api/v1/me", headers=token).status_code == 200
+        assert served.sign_in().status_code == 401
+        assert served.sign_in(password=NEW).status_code == 201
+        written = served.client.get("/api/v1/audit", headers=served.as_("admin")).json()["entries"]
+        mine = [one for one in written if one["action"] == "POST /api/v1/users/me/password"]
+        assert [one["status"] for one in mine] == [204, 422, 403, 403]
+        assert mine[0]["who"] == "mia"
+        assert PASSWORD not in str(written)
+        assert NEW not in str(written)
+
+
+def test_an_old_password_cannot_be_guessed_from_within_a_session(serve: Callable[..., Any]):
+    with serve() as served:
+        users.add(served.shop, "mia", "viewer", password=PASSWORD)
+        session = bearer(served.sign_in().json()["access_token"])
+        tries = [
+            served.client.post("/api/v1/users/me/password", json={"old": f"guess {n}", "new": NEW}, headers=session)
+            for n in range(12)
+        ]
+        assert [one.status_code for one in tries] == [403] * 9 + [429] * 3  # signing in was one of ten
+        assert int(tries[-1].headers["retry-after"]) > 0
+
+
+def test_a_weak_new_password_is_not_taken_where_other_machines_can_sign_in(tmp_path: Path):
+    with open_app(tmp_path / "shop.db", folder=tmp_path) as shop:
+        users.add(shop, "mia", "viewer", password=PASSWORD)
+        audit = AuditLog(shop)
+        access = Access(shop, audit, reachable=True)
+        who = access.prove(access.sign_in("mia", PASSWORD).token.encode())
+        with pytest.raises(ParameterError, match="everybody knows"):
+            access.change_password(who, PASSWORD, "changeme")
+        access.change_password(who, PASSWORD, NEW)
+        audit.close()
+
+
+def test_signing_out_everywhere_ends_every_session_of_the_user_and_of_nobody_else(serve: Callable[..., Any]):
+    with serve() as served:
+        for name in ("mia", "ben"):
+            users.add(served.shop, name, "viewer", password=PASSWORD)
+        here, there, other = (bearer(served.sign_in(name).json()["access_token"]) for name in ("mia", "mia", "ben"))
+        done = served.client.delete("/api/v1/sessions", params={"everywhere": "true"}, headers=here)
+        assert done.status_code == 204
+        statuses = [served.client.get("/api/v1/me", headers=one).status_code for one in (here, there, other)]
+        assert statuses == [401, 401, 200]
+
+
 def test_an_unknown_name_a_wrong_password_and_a_disabled_user_get_one_answer(serve: Callable[..., Any]):
     with serve() as served:
         users.add(served.shop, "mia", "planner", password=PASSWORD)

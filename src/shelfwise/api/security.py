@@ -70,6 +70,7 @@ EXACT: Final[dict[tuple[str, str], Need]] = {
     ("POST", "/api/v1/sessions"): Need(None, "sign-in"),
     ("POST", "/api/v1/sessions/refresh"): Need(None, "sign-in"),
     ("DELETE", "/api/v1/sessions"): Need("read", writes=True),
+    ("POST", "/api/v1/users/me/password"): Need("read", writes=True),  # their own
     # Questions: they are asked with a body, and change nothing.
     ("POST", "/predict"): READ,
     ("POST", "/api/v1/models/deploy"): WRITE_ADMIN,

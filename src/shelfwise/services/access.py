@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from shelfwise.app import App
-from shelfwise.domain.errors import AccessDenied, NotSignedIn, TooManyAttempts
+from shelfwise.domain.errors import AccessDenied, NotSignedIn, ParameterError, TooManyAttempts
 from shelfwise.services import actor, auditing, passwords
 from shelfwise.services.actor import ROLES, Principal, Scope
 from shelfwise.services.auditing import AuditLog
@@ -213,8 +213,8 @@ class Access:
             raise refused
         return self._signed(user, session_id, fresh)
 
-    def sign_out(self, who: Principal) -> None:
-        """End the session that ``who`` asks with.
+    def sign_out(self, who: Principal, *, everywhere: bool = False) -> None:
+        """End the session that ``who`` asks with; ``everywhere`` ends all of the user's sessions.
 
         Raises
         ------
@@ -224,7 +224,43 @@ class Access:
         if who.session is None:
             raise AccessDenied(f"this request was made with {who.via}, not in a session; revoke a token by its number")
         with self._shop.database.write() as connection:
-            users.end_session(connection, who.session, utc_now())
+            if everywhere:
+                users.end_sessions_of(connection, users.user(connection, who.name).id, utc_now())
+            else:
+                users.end_session(connection, who.session, utc_now())
+        self.forget()
+
+    def change_password(self, who: Principal, old: str, new: str) -> None:
+        """Give the user that asks another password; their other sessions end, and this one goes on.
+
+        Raises
+        ------
+        AccessDenied
+            It is no session, the user has no password, or the old one does not fit.
+        ParameterError
+            The new password breaks its rule, or is the old one.
+        TooManyAttempts
+            This name was tried too often within a minute.
+        """
+        if who.session is None:
+            raise AccessDenied(f"this request was made with {who.via}; a password is changed by who has signed in")
+        self._count_attempt(who.name)
+        with self._shop.database.read() as connection:
+            user = users.user(connection, who.name)
+        if not self._passwords.verify(old, user.password_hash):
+            raise AccessDenied(
+                "the old password does not fit; where there is none, or it is lost, an admin gives another: "
+                f"shelfwise user password {user.name}"
+            )
+        if old == new:
+            raise ParameterError("the new password is the old one; choose another")
+        weak = passwords.weakness(user.name, new)
+        if weak is not None and self._reachable:
+            raise ParameterError(f"this password {weak}; choose a longer one that nobody else uses")
+        values = {"password_hash": passwords.hash_of(new), "password_is_weak": weak is not None}
+        with self._shop.database.write() as connection:
+            users.change_user(connection, user.id, **values)
+            users.end_sessions_of(connection, user.id, utc_now(), but=who.session)
         self.forget()
 
     def _begin(self, connection: Any, user: User, via: str) -> tuple[str, str]:

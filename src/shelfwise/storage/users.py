@@ -188,10 +188,11 @@ def end_session(connection: Connection, session_id: str, at: datetime) -> None:
     connection.execute(update(t).where(t.c.id == session_id, t.c.ended_at.is_(None)).values(ended_at=at))
 
 
-def end_sessions_of(connection: Connection, user_id: int, at: datetime) -> None:
-    """End all sessions of a user, and take back the links they have not used."""
+def end_sessions_of(connection: Connection, user_id: int, at: datetime, *, but: str = "") -> None:
+    """End all sessions of a user, ``but`` the one of that id, and take back the links they have not used."""
     t = sessions
-    connection.execute(update(t).where(t.c.user_id == user_id, t.c.ended_at.is_(None)).values(ended_at=at))
+    theirs = (t.c.user_id == user_id, t.c.ended_at.is_(None), t.c.id != but)
+    connection.execute(update(t).where(*theirs).values(ended_at=at))
     connection.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user_id))
 
 

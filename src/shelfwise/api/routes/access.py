@@ -109,6 +109,17 @@ class UserChange(BaseModel):
     models: Models = None
 
 
+class PasswordChange(BaseModel):
+    """A user's own new password."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"old": "tulips in may", "new": "asters in october"}]}
+    )
+
+    old: Annotated[SecretStr, Field(min_length=1, max_length=LONGEST, description="The password until now.")]
+    new: Password
+
+
 class TokenAnswer(BaseModel):
     """An API token, without its secret."""
 
@@ -182,10 +193,15 @@ def refresh(body: Refresh, access: AccessNow) -> SessionAnswer:
     return _session(access.refresh(body.refresh_token), in_cookie=False)
 
 
-@router.delete("/api/v1/sessions", status_code=204, responses=Refused)
-def sign_out(who: PrincipalNow, access: AccessNow, response: Response) -> None:
-    """End the session of this request, at once and everywhere."""
-    access.sign_out(who)
+@router.delete("/api/v1/sessions", status_code=204, responses=documented(401, 403, 422, 429))
+def sign_out(
+    who: PrincipalNow,
+    access: AccessNow,
+    response: Response,
+    everywhere: Annotated[bool, Query(description="End all of the user's sessions, on every device.")] = False,
+) -> None:
+    """End the session of this request, at once and for every process."""
+    access.sign_out(who, everywhere=everywhere)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
 
 
@@ -231,6 +247,16 @@ def change_user(name: UserName, body: UserChange, shop: ShopNow, request: Reques
         every_model="models" in given and body.models is None,
     )  # fmt: skip
     return _user(changed)
+
+
+@router.post("/api/v1/users/me/password", status_code=204, responses=documented(400, 401, 403, 413, 422, 429))
+def change_password(body: PasswordChange, who: PrincipalNow, access: AccessNow, request: Request) -> None:
+    """Change one's own password, in a session and with the old one; one's other sessions end, API tokens stay.
+
+    Ten tries a minute, signing in included.
+    """
+    request.state.subject = f"{who.name}: password"
+    access.change_password(who, body.old.get_secret_value(), body.new.get_secret_value())
 
 
 @router.get("/api/v1/tokens", responses=Refused)
