@@ -111,7 +111,7 @@ PERMANENT: list[tuple[Fault, str]] = [
     (service.says({"items": [1] * 501, "cursor": None, "more": False}), "501 rows where at most 500"),
     (service.encoded("br"), "packed as 'br'"),
     (service.bomb(40), "more than 16,777,216 bytes"),
-    (service.to("http://127.0.0.2:9/api/movements"), "redirects to http://127.0.0.2, which is not followed"),
+    (service.to("http://elsewhere.example/api"), "redirects to http://elsewhere.example, which is not followed"),
     (service.to("https://127.0.0.1/api/movements"), "which is not followed"),
 ]
 

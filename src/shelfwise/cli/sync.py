@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def sync(
     connector: Annotated[
         str | None,
-        typer.Argument(metavar="[inventory|logistics]", help="Only this one; else each that is configured.",
+        typer.Argument(metavar="inventory|logistics", help="Only this one; else each that is configured.",
                        show_default=False),
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="Do it here and wait for it.", show_default=False)] = False,
