@@ -38,7 +38,8 @@ def test_every_part_of_a_shop_is_looked_at(shop: Cli) -> None:
     checks = found(said)
     assert said.code == 0
     assert list(checks) == [
-        "program", "memory", "disk", "extras", "port", "redis", "models folder", "gpu", "database", "write turn",
+        "program", "memory", "disk", "extras", "port", "redis", "event bus", "models folder", "gpu", "database",
+        "write turn",
         "time zone", "clock", "workers", "jobs", "data", "plan", "connectors",
         "encryption",
     ]  # fmt: skip

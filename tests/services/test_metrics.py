@@ -10,8 +10,9 @@ from sqlalchemy import insert, select
 from tests.services.worlds import sales
 
 from shelfwise.app import App
+from shelfwise.domain.events import MovementsRecorded
 from shelfwise.services.metrics import WORKER_SILENT_SECONDS, Metrics
-from shelfwise.storage import backtests, jobs, plans
+from shelfwise.storage import backtests, event_bus, jobs, outbox, plans
 from shelfwise.storage.tables import jobs as jobs_table
 from shelfwise.storage.tables import model_aliases, model_scores, model_versions, workers
 
@@ -130,3 +131,17 @@ def test_hits_and_misses_of_a_cache_are_counted_apart() -> None:
         2,
         1,
     )
+
+
+def test_what_went_over_the_event_bus_and_what_waits_is_told(quick: App) -> None:
+    assert not [name for name, *_ in told(watching(quick)) if "event_bus" in name]
+    with quick.database.write() as connection:
+        event_bus.begin(connection)
+        event_bus.count(connection, "published", 3)
+        event_bus.count(connection, "refused", 1, "why")
+        event_bus.count(connection, "refused", 1, "why not")
+        outbox.append(connection, quick.now(), MovementsRecorded("till", 1, ("CUP",)))
+    found = told(watching(quick))
+    assert found["shelfwise_event_bus_messages_total", "published"] == 3
+    assert found["shelfwise_event_bus_messages_total", "refused"] == 2
+    assert found["shelfwise_event_bus_lag_events",] == 1

@@ -22,6 +22,7 @@ from shelfwise.cli import (
     database,
     demo,
     doctor,
+    events,
     forecasts,
     health,
     history,
@@ -62,8 +63,8 @@ app = typer.Typer(
 )
 for module in (
     demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
-    new_products, overrides, forecasts, models, backtests, replays, suppliers, history, serve, worker, jobs, sync,
-    users, database, backups, config, doctor,
+    new_products, overrides, forecasts, models, backtests, replays, suppliers, history, serve, worker, jobs, events,
+    sync, users, database, backups, config, doctor,
 ):  # fmt: skip
     module.register(app)
 

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from shelfwise import aliases
 from shelfwise.app import App, open_app
 from shelfwise.domain.errors import ShelfwiseError
-from shelfwise.services import connecting, encryption
+from shelfwise.services import connecting, encryption, event_bus
 from shelfwise.settings import PREFIX, Loaded, Settings, load_settings, shown
 from shelfwise.storage import artefacts, jobs, observing, sales
 from shelfwise.storage.database import Database
@@ -109,7 +109,7 @@ def configuration(flags: Mapping[str, Any] | None = None, *, folder: Path | None
         checks.append(_folder("database folder", address.path.parent, "DATABASE"))
     else:
         checks.append(_looked("database", lambda: _opens(flags, folder)))
-    checks += [_redis(settings), _port(settings), _models_folder(settings)]
+    checks += [_redis(settings), _event_bus(settings), _port(settings), _models_folder(settings)]
     checks.append(_looked("encryption", lambda: _key(settings)))
     return Configuration(values, tuple(_others(loaded)), tuple(checks))
 
@@ -128,6 +128,7 @@ def examine(flags: Mapping[str, Any] | None = None, *, folder: Path | None = Non
     yield _extras(settings)
     yield _port(settings)
     yield _redis(settings)
+    yield _event_bus(settings)
     yield _models_folder(settings)
     yield Check("gpu", "ok", "none is used: every model runs on the processor")
     try:
@@ -218,6 +219,7 @@ def _extras(settings: Settings) -> Check:
         needed.add("redis")
     if settings.tracing_endpoint is not None:
         needed.add("tracing")
+    needed |= event_bus.extra_of(settings)
     missing = ",".join(sorted(needed.difference(there)))
     if missing:
         return Check("extras", "problem", f"{missing} is needed; {found}", f"pip install 'shelfwise[{missing}]'")
@@ -273,6 +275,18 @@ def _redis(settings: Settings) -> Check:
             "redis", "problem", f"{where} cannot be reached ({error})", f"start it, or correct {PREFIX}REDIS_URL"
         )
     return Check("redis", "ok", f"{where} answers")
+
+
+def _event_bus(settings: Settings) -> Check:
+    if settings.event_bus_url is None:
+        return Check("event bus", "ok", "not configured; events stay in the house, movements come over HTTP")
+    try:
+        found = event_bus.probe(settings)
+    except ShelfwiseError as error:
+        return Check(
+            "event bus", "problem", str(error), f"start it, or correct {PREFIX}EVENT_BUS_URL; events wait meanwhile"
+        )
+    return Check("event bus", "ok", f"{found.address} carried a message in {found.seconds:.2f} s")
 
 
 def _models_folder(settings: Settings) -> Check:

@@ -16,7 +16,7 @@ from typing import Final
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError, ShelfwiseError
-from shelfwise.exchange.transports import kind_of, open_bus, shown
+from shelfwise.exchange.transports import EXTRAS, kind_of, open_bus, shown
 from shelfwise.exchange.transports.contract import Bus, BusError, Message, Names
 from shelfwise.services.publishing import Publisher
 from shelfwise.services.subscribing import Subscriber
@@ -54,6 +54,17 @@ def bus_of(settings: Settings) -> Bus | None:
         settings.job_lease_seconds,
     )  # fmt: skip
     return open_bus(settings.event_bus_url.get_secret_value(), names)
+
+
+def extra_of(settings: Settings) -> set[str]:
+    """Return which optional parts of the installation the bus needs, if there is one and its address is of any."""
+    if settings.event_bus_url is None:
+        return set()
+    try:
+        kind = kind_of(settings.event_bus_url.get_secret_value())
+    except ParameterError:  # `bus_of` says it
+        return set()
+    return {EXTRAS[kind]} if kind in EXTRAS else set()
 
 
 class EventBus:
@@ -189,12 +200,15 @@ class Probed:
     ----------
     kind, address
         Of the bus; the address without user and password.
+    refused_to
+        Where messages go that cannot be booked; None where none are taken.
     seconds
         How long it took, with connecting and with making and removing what it went over.
     """
 
     kind: str
     address: str
+    refused_to: str | None
     seconds: float
 
 
@@ -228,7 +242,13 @@ def probe(settings: Settings) -> Probed:
         probing.remove()
     if [one.body for one in found] != [body]:
         raise BusError("the event bus took a message and did not give it back; look at its log")
-    return Probed(kind_of(bus.url), shown(bus.url), time.monotonic() - began)
+    return Probed(kind_of(bus.url), shown(bus.url), refused_to(settings), time.monotonic() - began)
+
+
+def refused_to(settings: Settings) -> str | None:
+    """Return where messages go that cannot be booked; None where none are taken."""
+    taken = settings.event_bus_movements
+    return Names(settings.event_bus_events, taken).refused if taken else None
 
 
 @dataclass(frozen=True)

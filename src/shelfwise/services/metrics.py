@@ -8,7 +8,7 @@ as in tests, do not add up.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -22,14 +22,14 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
 from shelfwise.services import connecting
-from shelfwise.storage import connectors, jobs, observing, sales
+from shelfwise.storage import connectors, event_bus, jobs, observing, sales
 from shelfwise.storage.connectors import Place, Standing
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -113,6 +113,12 @@ METRICS: Final = (
         ("model",), stored=True,
     ),
     Metric("shelfwise_plan_age_seconds", "gauge", "Since the newest plan was made.", stored=True),
+    Metric(
+        "shelfwise_event_bus_messages_total", "counter",
+        "What went over the event bus: messages published, refused and redelivered, movements consumed and duplicates.",
+        ("what",), stored=True,
+    ),
+    Metric("shelfwise_event_bus_lag_events", "gauge", "Events that wait to be published.", stored=True),
     Metric("shelfwise_data_age_days", "gauge", "Days from the last day with a sale to today.", stored=True),
     Metric(
         "shelfwise_connector_breaker", "gauge", "0 closed, 1 half-open, 2 open: that service is not asked for now.",
@@ -228,6 +234,7 @@ class Metrics:
 
 
 Sample = tuple[str, tuple[str, ...], float]
+Family = CounterMetricFamily | GaugeMetricFamily
 
 
 class _Stored(Collector):
@@ -236,11 +243,11 @@ class _Stored(Collector):
     def __init__(self) -> None:
         self.shop: App | None = None
 
-    def describe(self) -> Iterable[GaugeMetricFamily]:
+    def describe(self) -> Iterable[Family]:
         """Return the metrics without values, so that registering does not read the database."""
         return [_family(metric) for metric in METRICS if metric.stored or metric.name == "shelfwise_database_ready"]
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Family]:
         """Read them; there are none before there is a shop."""
         if self.shop is None:
             return
@@ -249,21 +256,23 @@ class _Stored(Collector):
             samples = [("shelfwise_database_ready", (), 1.0), *_samples(self.shop)]
         except ShelfwiseError:  # /health says why
             samples = [("shelfwise_database_ready", (), 0.0)]
-        families: dict[str, GaugeMetricFamily] = {}
+        families: dict[str, Family] = {}
         for name, labels, value in samples:
             family = families.setdefault(name, _family(_BY_NAME[name]))
             family.add_metric(labels, value)
         yield from families.values()
 
 
-def _family(metric: Metric) -> GaugeMetricFamily:
-    return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+def _family(metric: Metric) -> Family:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    return kind(metric.name, metric.help, labels=metric.labels)
 
 
 def _samples(shop: App) -> Iterator[Sample]:
     now = shop.now()
     with shop.database.read() as connection:
         utc = jobs.now(connection)
+        bus = event_bus.counts(connection), event_bus.unpublished(connection)
         queues, seen = observing.queues(connection), observing.last_seen_of_workers(connection)
         champion, tested = observing.champion(connection), observing.backtest_error(connection)
         plan, span = observing.last_plan(connection), sales.sales_span(connection)
@@ -287,6 +296,7 @@ def _samples(shop: App) -> Iterator[Sample]:
         yield "shelfwise_backtest_error", (tested[0],), tested[1]
     if plan is not None:
         yield "shelfwise_plan_age_seconds", (), (now - plan[0]).total_seconds()
+    yield from _of_the_bus(*bus)
     if span is not None:
         yield "shelfwise_data_age_days", (), (now.date() - span[1]).days
     for name, (standing, places) in pulled.items():
@@ -302,3 +312,10 @@ def _pulled(name: str, standing: Standing, places: Sequence[Place], utc: datetim
     for place in places:
         for outcome in ("booked", "duplicates", "refused"):
             yield "shelfwise_connector_rows", (name, place.feed, outcome), getattr(place, outcome)
+
+
+def _of_the_bus(counts: Mapping[str, event_bus.Counted], unpublished: int | None) -> Iterator[Sample]:
+    for what, count in counts.items():
+        yield "shelfwise_event_bus_messages_total", (what,), count.total
+    if unpublished is not None:
+        yield "shelfwise_event_bus_lag_events", (), unpublished
