@@ -168,7 +168,7 @@ def file_name(settings: Settings) -> str:
 def listed(settings: Settings, folder: Path) -> list[Found]:
     """Return the backups of this shop in a folder, the newest first; by their names, none is opened."""
     found: list[Found] = []
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # a folder that is gone or may not be read holds no backup that could be used
         for path in folder.expanduser().iterdir():
             name = _OURS.fullmatch(path.name)
             if name is not None and name["shop"] == _shop(settings):

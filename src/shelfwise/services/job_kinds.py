@@ -85,7 +85,7 @@ def refresh_series(app: App, payload: Payload, progress: Progress) -> dict[str, 
     progress(f"refreshing {len(products):,} products", 0, len(products))
     if not live.live_shop(app).warm():  # nothing was published yet: that takes training, and so a process of its own
         return {"left_to": jobs.ask(app, PUBLISH).id}
-    return {"series": len(live.refresh(app, products))}
+    return {"changed": len(live.live_shop(app).follow(products))}
 
 
 def react(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
@@ -139,20 +139,6 @@ def train_model(app: App, payload: Payload, progress: Progress) -> dict[str, Any
     return training.run_job(app, payload, progress)
 
 
-def retrain_models(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
-    """Queue a training of each champion that is due for one."""
-    from shelfwise.services import retraining
-
-    return retraining.queue(app, progress)
-
-
-def snapshot_stock(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
-    """Keep what was on hand and on order at the end of yesterday, and of days that were missed."""
-    from shelfwise.services import stock_snapshots
-
-    return stock_snapshots.take(app, progress)
-
-
 def sync(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     """Pull what a ``connector``'s service has to tell; what went wrong there is kept with the connector."""
     from shelfwise.services import connecting, jobs
@@ -204,6 +190,20 @@ def tidy(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     return {"plans": plans, "jobs": over, "answers": idempotent.tidy(app), "deliveries": sent}
 
 
+def backup(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
+    """Write a backup into the settings' folder, and delete the oldest; a second one beside it does no harm."""
+    from shelfwise.services import backups
+
+    folder = app.settings.backup_folder
+    if folder is None:
+        return {"skipped": "no backup folder is set any more"}
+    made = backups.make_in(app, folder, keep=app.settings.backup_keep, progress=progress)
+    return {
+        "file": made.path.name, "bytes": made.size, "rows": made.rows, "models": made.models,
+        "encrypted": made.is_encrypted, "removed": len(made.removed),
+    }  # fmt: skip
+
+
 def deliver(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
     """Send what is due to one ``webhook``, until nothing is or its receiver does not take it."""
     from shelfwise.services import webhooks
@@ -218,9 +218,10 @@ PLAN: Final = "plan"
 BACKTEST: Final = "backtest"
 TRAIN: Final = "train_model"
 RETRAIN: Final = "retrain_models"
-STOCK: Final = "snapshot_stock"
 SYNC: Final = "sync"
+STOCK: Final = "snapshot_stock"
 TIDY: Final = "tidy"
+BACKUP: Final = "backup"
 DELIVER: Final = "deliver_webhook"
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -233,9 +234,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(BACKTEST, backtest, apart=True, timeout_seconds=6 * 3600, most_attempts=3, priority=70),
         Kind(TRAIN, train_model, apart=True, timeout_setting="training_timeout_seconds", most_attempts=2, priority=60),
         Kind(RETRAIN, retrain_models, apart=True, timeout_seconds=3600, most_attempts=2, priority=65),
-        Kind(STOCK, snapshot_stock, apart=True, timeout_seconds=1800, most_attempts=3, priority=35),
         Kind(DELIVER, deliver, beside=True, most_attempts=10, priority=20),
-        Kind(SYNC, sync, apart=True, timeout_seconds=1800, most_attempts=3, priority=45),
+        Kind(SYNC, sync, beside=True, timeout_seconds=1800, most_attempts=3, priority=45),
+        Kind(STOCK, snapshot_stock, apart=True, timeout_seconds=1800, most_attempts=3, priority=35),
+        Kind(BACKUP, backup, apart=True, timeout_seconds=4 * 3600, most_attempts=3, priority=80),
         Kind(TIDY, tidy, most_attempts=3, priority=90),
     )
 }

@@ -28,8 +28,8 @@ from prometheus_client.registry import Collector
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ShelfwiseError
-from shelfwise.services import connecting
-from shelfwise.storage import connectors, event_bus, jobs, observing, sales
+from shelfwise.services import backups, connecting
+from shelfwise.storage import connectors, event_bus, jobs, observing, sales, webhooks
 from shelfwise.storage.connectors import Place, Standing
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -40,7 +40,7 @@ UNMATCHED: Final = "unmatched"
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 # Else each counter and histogram brings a second series with the moment it was made, which nobody asks for.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library names no types here
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -101,6 +101,15 @@ METRICS: Final = (
         ("kind",), stored=True,
     ),
     Metric("shelfwise_jobs_parked", "gauge", "Jobs that failed and wait for a person.", ("kind",), stored=True),
+    Metric(
+        "shelfwise_webhook_deliveries", "gauge", "Messages to webhooks in the log of the last 30 days, by outcome.",
+        ("state",), stored=True,
+    ),
+    Metric(
+        "shelfwise_webhook_oldest_undelivered_seconds", "gauge", "For how long the oldest message has not been taken.",
+        stored=True,
+    ),
+    Metric("shelfwise_webhooks_off", "gauge", "Webhooks that were switched off because they failed.", stored=True),
     Metric("shelfwise_workers_alive", "gauge", "Workers heard of in the last minute.", stored=True),
     Metric("shelfwise_model_info", "gauge", "Always 1; the model that answers.", ("model", "version"), stored=True),
     Metric("shelfwise_model_age_seconds", "gauge", "Since that version was fitted.", ("model",), stored=True),
@@ -120,6 +129,9 @@ METRICS: Final = (
     ),
     Metric("shelfwise_event_bus_lag_events", "gauge", "Events that wait to be published.", stored=True),
     Metric("shelfwise_data_age_days", "gauge", "Days from the last day with a sale to today.", stored=True),
+    Metric(
+        "shelfwise_backup_age_seconds", "gauge", "Since the newest backup in the backup folder was made.", stored=True
+    ),
     Metric(
         "shelfwise_connector_breaker", "gauge", "0 closed, 1 half-open, 2 open: that service is not asked for now.",
         ("connector",), stored=True,
@@ -268,6 +280,12 @@ def _family(metric: Metric) -> Family:
     return kind(metric.name, metric.help, labels=metric.labels)
 
 
+def _backup(shop: App) -> Iterator[Sample]:
+    age = backups.newest_age(shop.settings)
+    if age is not None:
+        yield "shelfwise_backup_age_seconds", (), age.total_seconds()
+
+
 def _samples(shop: App) -> Iterator[Sample]:
     now = shop.now()
     with shop.database.read() as connection:
@@ -276,6 +294,7 @@ def _samples(shop: App) -> Iterator[Sample]:
         queues, seen = observing.queues(connection), observing.last_seen_of_workers(connection)
         champion, tested = observing.champion(connection), observing.backtest_error(connection)
         plan, span = observing.last_plan(connection), sales.sales_span(connection)
+        told = webhooks.backlog(connection)
         pulled = {
             one.name: (connectors.standing(connection, one.name), connectors.places(connection, one.name))
             for one in connecting.configured(shop)
@@ -287,6 +306,7 @@ def _samples(shop: App) -> Iterator[Sample]:
         yield "shelfwise_jobs_parked", (queue.kind,), queue.parked
     alive = sum((utc - moment).total_seconds() <= WORKER_SILENT_SECONDS for moment in seen.values())
     yield "shelfwise_workers_alive", (), alive
+    yield from _of_webhooks(told)
     if champion is not None:
         yield "shelfwise_model_info", (champion.model, str(champion.number)), 1
         yield "shelfwise_model_age_seconds", (champion.model,), (now - champion.created_at).total_seconds()
@@ -299,6 +319,7 @@ def _samples(shop: App) -> Iterator[Sample]:
     yield from _of_the_bus(*bus)
     if span is not None:
         yield "shelfwise_data_age_days", (), (now.date() - span[1]).days
+    yield from _backup(shop)
     for name, (standing, places) in pulled.items():
         yield from _pulled(name, standing, places, utc)
 
@@ -312,6 +333,14 @@ def _pulled(name: str, standing: Standing, places: Sequence[Place], utc: datetim
     for place in places:
         for outcome in ("booked", "duplicates", "refused"):
             yield "shelfwise_connector_rows", (name, place.feed, outcome), getattr(place, outcome)
+
+
+def _of_webhooks(told: webhooks.Backlog) -> Iterator[Sample]:
+    for state, count in told.by_state.items():
+        yield "shelfwise_webhook_deliveries", (state,), count
+    if told.by_state:
+        yield "shelfwise_webhook_oldest_undelivered_seconds", (), told.oldest_waiting_seconds
+        yield "shelfwise_webhooks_off", (), told.switched_off
 
 
 def _of_the_bus(counts: Mapping[str, event_bus.Counted], unpublished: int | None) -> Iterator[Sample]:

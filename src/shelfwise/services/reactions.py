@@ -14,7 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from shelfwise.app import App
-from shelfwise.domain.errors import DataError
+from shelfwise.domain.errors import DataError, ParameterError
 from shelfwise.domain.events import (
     MOST_PRODUCTS,
     Event,
@@ -148,6 +148,9 @@ SCHEDULE: Final = (
     Scheduled("nightly stock", job_kinds.STOCK, lambda settings: settings.nightly_at),
     Scheduled("nightly plan", job_kinds.PLAN, lambda settings: settings.nightly_at),
     Scheduled("nightly retraining", job_kinds.RETRAIN, lambda settings: settings.nightly_at),
+    Scheduled(
+        "nightly backup", job_kinds.BACKUP, lambda settings: settings.nightly_at if settings.backup_folder else None
+    ),
     Scheduled("nightly tidying", job_kinds.TIDY, lambda settings: settings.nightly_at),
     Scheduled("inventory", job_kinds.SYNC, _synced("inventory_sync_url"), "inventory", {"connector": "inventory"}),
     Scheduled("logistics", job_kinds.SYNC, _synced("logistics_engine_url"), "logistics", {"connector": "logistics"}),
