@@ -9,7 +9,7 @@ import pytest
 from tests.services.worlds import MONDAY, sales
 
 from shelfwise.app import App
-from shelfwise.services import catalogue, decisions, planning, prices, supply
+from shelfwise.services import catalogue, decisions, plan_lines, planning, prices, supply
 from shelfwise.services.planning import make_plan
 
 
@@ -33,7 +33,7 @@ def test_a_saved_plan_is_read_back_as_it_was_made(demo: App) -> None:
 
 def test_working_in_chunks_changes_no_line(demo: App, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make_plan(demo, service_level=0.9, save=False)
-    monkeypatch.setattr(planning, "CELLS_PER_CHUNK", 100_000)
+    monkeypatch.setattr(plan_lines, "CELLS_PER_CHUNK", 100_000)
     parts = make_plan(demo, service_level=0.9, save=False)
     assert parts.lines.equals(whole.lines)
 
@@ -44,7 +44,7 @@ def test_the_published_forecast_draws_the_very_paths_of_the_plan(demo: App) -> N
     forecast = planning.published_forecast(demo, plan.run_id)
     line = plan.lines.row(0, named=True)
     row = forecast.ids.to_list().index(line["unique_id"])
-    rate = forecast.total(planning.RATE_DAYS)[row] / planning.RATE_DAYS
+    rate = forecast.total(plan_lines.RATE_DAYS)[row] / plan_lines.RATE_DAYS
     assert np.quantile(rate, [0.1, 0.9]) == pytest.approx([line["low_per_day"], line["high_per_day"]])
 
 

@@ -30,7 +30,8 @@ from shelfwise.services.composition import BUNDLES, OVERRIDE, compose
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 from shelfwise.services.names import product_code
-from shelfwise.services.planning import RATE_DAYS, Plan
+from shelfwise.services.plan_lines import RATE_DAYS
+from shelfwise.services.planning import Plan
 from shelfwise.services.supply import Supply
 from shelfwise.storage import catalogue, plans
 

@@ -66,6 +66,7 @@ from shelfwise.services import (
     classing,
     demand,
     live_rows,
+    plan_lines,
     planning,
     product_models,
     risks,
@@ -429,7 +430,7 @@ def _read(app: App, predictor: Predictor | None, fitted_model: str | None, tell:
     items = supply.planning_items(stocked, side, live.planning_day, rules)
     if planning.class_decides(app):
         items = classing.with_service_levels(items, panel)
-    horizon = max(settings.horizon, planning.RATE_DAYS, planning_horizon(items, rules=rules))
+    horizon = max(settings.horizon, plan_lines.RATE_DAYS, planning_horizon(items, rules=rules))
     against = adjusting.standing(app, live.planning_day, adjusting.FORECAST)
     held = opened = None
     if against:
@@ -459,7 +460,7 @@ def _lay_out_supply(shop: _Shop, side: Supply, items: pl.DataFrame) -> None:
     )
     shop.side = side
     shop.items = items
-    shop.inbound = planning.due_units(coming, items, shop.first_day, shop.horizon)
+    shop.inbound = plan_lines.due_units(coming, items, shop.first_day, shop.horizon)
     shop.lead_time = risks.lead_time_of(items, shop.rules)
     pairs = items.select("product", "warehouse", "on_hand").drop_nulls("on_hand").iter_rows()
     shop.on_hand = {(product, warehouse): units for product, warehouse, units in pairs}
@@ -538,7 +539,7 @@ def _worked_out(app: App, shop: _Shop, rows: Integers) -> list[LiveRow]:
     items = rows_at(shop.items, rows).clone()
     items.replace_column(items.get_column_index("on_hand"), on_hand)
     inbound = shop.inbound[rows]
-    lines = planning.lines_of(items, day.left, day.mean, inbound, shop.days, shop.rules, settings.seed)
+    lines = plan_lines.lines_of(items, day.left, day.mean, inbound, shop.days, shop.rules, settings.seed)
     items = items.hstack([stocked["name"]])
     window = min(settings.horizon, shop.horizon)
     shelf = np.maximum(numbers_of(items["on_hand"], 0.0), 0.0)
@@ -596,9 +597,8 @@ def _sold_by_themselves(app: App, shop: _Shop, rows: Integers) -> Forecast:
 
 def _of_complete_days(app: App, shop: _Shop, rows: Integers, panel: Panel) -> Forecast:
     kept_already = shop.complete
-    if kept_already is not None and kept_already.known[rows].all():
-        body = kept_already.form.marginals
-        assert body is not None  # noqa: S101 - only such are kept
+    body = None if kept_already is None else kept_already.form.marginals
+    if kept_already is not None and body is not None and kept_already.known[rows].all():
         marginals = Marginals(kept_already.mean[rows], kept_already.variance[rows], body.is_count)
         return replace(kept_already.form, series=panel.series, starts=panel.ends, marginals=marginals)
     made = shop.predictor.predict(panel, shop.horizon, n_paths=app.settings.n_paths, seed=app.settings.seed)

@@ -1,13 +1,9 @@
 """The plan: from the store's demand to an order proposal, saved as a run that people decide on.
 
-A plan is made for the day after the data ends. Its lines are the live series; each carries its own arithmetic. A plan
-that still holds is shown again rather than made again: same day, same data, same settings. When something has changed
-a new plan is made, and a person's decisions carry over as long as what they answered has not much changed:
-
-* a snoozed line stays away until its day;
-* a rejected line stays away until the proposed quantity is more than half above the one that was rejected;
-* an edited quantity stays while the proposed quantity is within a quarter of the one that was edited;
-* an order override edits its line on every plan until its last day (`shelfwise.services.adjusting`).
+A plan is made for the day after the data ends. Its lines are the live series (`shelfwise.services.plan_lines`); each
+carries its own arithmetic. A plan that still holds is shown again rather than made again: same day, same data, same
+settings. When something has changed a new plan is made, and a person's decisions carry over
+(`shelfwise.services.plan_decisions`).
 
 An approved line is on a purchase order, and so counts as on its way at once.
 
@@ -22,7 +18,7 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -31,22 +27,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.app import App
-from shelfwise.domain import words
 from shelfwise.domain.errors import ParameterError
 from shelfwise.domain.events import ForecastRefreshed, PlanPublished, RecommendationDecided
 from shelfwise.domain.forecast import Forecast
 from shelfwise.domain.frames import PROPOSAL_LINES
 from shelfwise.inventory.bundles import exploded, without_bundles
-from shelfwise.inventory.incoming import Incoming, incoming
+from shelfwise.inventory.incoming import incoming
 from shelfwise.inventory.optimise import OrderDecision
-from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon, propose, top_up_to_minimum
-from shelfwise.services import adjusting, budgeting, classing, demand, supply
+from shelfwise.inventory.proposal import ProposalRules, by_supplier, planning_horizon
+from shelfwise.services import adjusting, budgeting, classing, demand, plan_decisions, plan_lines, supply
 from shelfwise.services.adjusting import Adjusted
 from shelfwise.services.budgeting import Budget
 from shelfwise.services.demand import Demand
 from shelfwise.services.fitting import fitted
 from shelfwise.services.supply import Supply
-from shelfwise.storage import archive, catalogue, outbox, overrides, plans, sales
+from shelfwise.storage import archive, catalogue, outbox, plans, sales
 from shelfwise.storage.overrides import Override
 
 _log = logging.getLogger(__name__)
@@ -56,21 +51,13 @@ Floats = NDArray[np.float64]
 
 DAYS_LAID_OUT: Final = 400
 """Days ahead for which closed days and promotions are laid out: longer than any usual protection time."""
-CELLS_PER_CHUNK: Final = 12_000_000
-"""Path cells [n, S, H] worked on at once, about 50 MB; memory stays flat however many series there are."""
-RATE_DAYS: Final = 28
-"""Days over which "sells so many a day" and its 80 % range are told."""
 PUBLISHED: Final = 0
 """Number in a run's archive of the forecast it was made on."""
 UNTOUCHED: Final = 1
 """Number of what the model said of the series that overrides changed."""
 LOOKED_BACK: Final = 1000
 """Events among which `standing` looks for its plan; after more decisions than that it reads the demand."""
-REJECTED_UNTIL_GROWN_BY: Final = 0.5
-EDITED_WITHIN: Final = 0.25
 
-_LINE_COLUMNS: Final = tuple(PROPOSAL_LINES.columns)
-_TOLD: Final = ("mean_per_day", "low_per_day", "high_per_day")
 _OPEN: Final = ("proposed", "edited")
 
 
@@ -196,7 +183,7 @@ def make_plan(
     items = supply.planning_items(stocked, side, live.planning_day, rules)
     if by_class:
         items = classing.with_service_levels(items, live.panel)
-    horizon = max(settings.horizon, RATE_DAYS, planning_horizon(items, rules=rules))
+    horizon = max(settings.horizon, plan_lines.RATE_DAYS, planning_horizon(items, rules=rules))
     tell(f"forecasting {len(live.panel):,} series", 2, 4)
     made = predictor.predict(live.panel, horizon, n_paths=settings.n_paths, seed=settings.seed)
     adjusted = adjusting.adjust(made, live.panel, words_against)
@@ -205,16 +192,16 @@ def make_plan(
         side.open_orders, live.planning_day, lead_times=side.lead_times, assumed_lead_time_days=rules.lead_time_days
     )
     tell("working out orders", 3, 4)
-    lines = _lines(forecast, items, coming, live.planning_day, rules, settings.seed)
-    lines = _topped_up(lines, side, rules)
+    lines = plan_lines.lines_in_chunks(forecast, items, coming, live.planning_day, rules, settings.seed)
+    lines = plan_lines.topped_up(lines, side, rules)
     budget = None
     if budgets:
-        inbound = due_units(coming, items, live.planning_day, horizon)
+        inbound = plan_lines.due_units(coming, items, live.planning_day, horizon)
         cut, budget = budgeting.within(
-            lines.select(_LINE_COLUMNS), items, forecast, inbound, budgets, side.suppliers,
-            settled=_settled(app, lines, live.planning_day), seed=settings.seed,
+            lines.select(plan_lines.COLUMNS), items, forecast, inbound, budgets, side.suppliers,
+            settled=plan_decisions.settled(app, lines, live.planning_day), seed=settings.seed,
         )  # fmt: skip
-        lines = cut.with_columns(lines.select(_TOLD))
+        lines = cut.with_columns(lines.select(plan_lines.TOLD))
     plan = _assembled(
         Plan(
             run_id=None,
@@ -229,9 +216,7 @@ def make_plan(
             notes=(
                 *known.notes,
                 *forecast.provenance.notes,
-                *_stock_ahead(side, live),
-                *_bundle_notes(side, live),
-                *_notes(lines, rules),
+                *plan_lines.notes_of(lines, live, side, rules),
             ),
             budget=budget,
         ),
@@ -288,58 +273,6 @@ def _nothing_booked_since(connection: Any, run: plans.PlanRun, today: dt.date) -
 # ---------------------------------------------------------------------- making
 
 
-def _lines(
-    forecast: Forecast, items: pl.DataFrame, coming: Incoming, as_of: dt.date, rules: ProposalRules, seed: int
-) -> pl.DataFrame:
-    """Propose chunk by chunk, so that memory stays flat; PROPOSAL_LINES and the 80 % range of daily demand."""
-    days = [as_of + dt.timedelta(days=day) for day in range(forecast.horizon + 1)]
-    inbound = due_units(coming, items, as_of, forecast.horizon)
-    n_chunks = -(-len(forecast) * forecast.n_paths * forecast.horizon // CELLS_PER_CHUNK)
-    parts, low = [], 0
-    for chunk in forecast.chunks(n_chunks):
-        rows = slice(low, low + len(chunk))
-        low = rows.stop
-        parts.append(lines_of(items[rows], chunk.paths, chunk.mean(), inbound[rows], days, rules, seed))
-    return pl.concat(parts)
-
-
-def lines_of(
-    items: pl.DataFrame,
-    paths: NDArray[Any],
-    mean: NDArray[np.floating[Any]],
-    inbound: Floats,
-    days: Sequence[dt.date],
-    rules: ProposalRules,
-    seed: int,
-) -> pl.DataFrame:
-    """Return PROPOSAL_LINES and the mean and 80 % range of daily demand over 28 days.
-
-    Parameters
-    ----------
-    paths, mean
-        [n, S, H] and [n, H] units.
-    inbound
-        [n, H] units.
-    days
-        H + 1 days.
-    """
-    lines = propose(items, paths, inbound, days, seed=seed, rules=rules)
-    rate = np.quantile(paths[:, :, :RATE_DAYS].sum(axis=2), [0.1, 0.9], axis=1) / RATE_DAYS  # [2, n] units per day
-    told = {"mean_per_day": mean[:, :RATE_DAYS].mean(axis=1), "low_per_day": rate[0], "high_per_day": rate[1]}
-    return lines.hstack([pl.Series(name, values) for name, values in told.items()])
-
-
-def due_units(coming: Incoming, items: pl.DataFrame, as_of: dt.date, horizon: int) -> Floats:
-    """Return [N, H] units on order, on the shelf from the start of each day."""
-    days = [as_of + dt.timedelta(days=day) for day in range(horizon + 1)]
-    return coming.by_period(items["product"].to_list(), items["warehouse"].to_list(), days, horizon)
-
-
-def _topped_up(lines: pl.DataFrame, side: Supply, rules: ProposalRules) -> pl.DataFrame:
-    raised = top_up_to_minimum(lines.select(_LINE_COLUMNS), side.suppliers_as_measured, rules=rules)
-    return raised.with_columns(lines.select(_TOLD))
-
-
 def _undecided(lines: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
     return lines.join(series.select("unique_id", "name", "category"), on="unique_id", how="left").with_columns(
         recommendation=pl.lit(None, dtype=pl.Int64),
@@ -352,53 +285,9 @@ def _undecided(lines: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
 
 def _assembled(plan: Plan, side: Supply) -> Plan:
     """Return the plan with its open lines grouped by supplier."""
-    lines = plan.lines.filter(pl.col("status").is_in(_OPEN)).select(_LINE_COLUMNS)
+    lines = plan.lines.filter(pl.col("status").is_in(_OPEN)).select(plan_lines.COLUMNS)
     orders = by_supplier(lines, side.suppliers_as_measured, plan.as_of, calendars=side.calendars, rules=plan.rules)
     return replace(plan, orders=orders)
-
-
-def _stock_ahead(side: Supply, live: Demand) -> list[str]:
-    """Say that stock was counted later than the sales end: what sold in between is off the shelf and ordered again."""
-    counted = side.stock["as_of"].max()
-    if not isinstance(counted, dt.datetime) or counted.date() <= live.planning_day:
-        return []
-    days = (counted.date() - live.planning_day).days
-    return [
-        f"stock was counted on {counted.date()}, but sales are known until {live.data_until} only: the demand of "
-        f"{days:,} days in between is ordered again; import the newer sales first"
-    ]
-
-
-def _bundle_notes(side: Supply, live: Demand) -> list[str]:
-    """Say which live products are bundles, since they have no line."""
-    made = side.bundles["bundle"].unique()
-    names = live.panel.series.filter(pl.col("product").is_in(made.implode()))["product"].unique().sort().to_list()
-    if not names:
-        return []
-    return [
-        f"{words.count(len(names), 'product is a bundle', 'products are bundles')} ({words.listed(names, 3)}) and not "
-        "ordered: their demand is that of their components"
-    ]
-
-
-def _notes(lines: pl.DataFrame, rules: ProposalRules) -> list[str]:
-    """Say loudly what the proposal as a whole rests on."""
-    notes = []
-    unknown = int((~lines["stock_known"]).sum())
-    if unknown == lines.height:
-        notes.append(
-            "no stock on hand is known: each order covers the whole demand of its protection time; "
-            "import a stock file (columns sku, on_hand) before ordering"
-        )
-    elif unknown:
-        notes.append(f"{unknown:,} lines have no stock count: their orders cover the whole demand; count them first")
-    assumed = lines.filter(pl.col("assumptions").str.contains("no lead time").fill_null(value=False)).height
-    if assumed:
-        notes.append(
-            f"{assumed:,} lines have no lead time: assumed {rules.lead_time_days:g} days; "
-            "`shelfwise suppliers edit SUPPLIER --lead-time DAYS` sets it"
-        )
-    return notes
 
 
 # ---------------------------------------------------------------------- keeping
@@ -473,25 +362,17 @@ def _saved(app: App, plan: Plan, adjusted: Adjusted, marks: Mapping[str, str], s
         archive.save_chunk(connection, run_id, PUBLISHED, adjusted.forecast.to_bytes())
         if adjusted.untouched is not None:
             archive.save_chunk(connection, run_id, UNTOUCHED, adjusted.untouched.to_bytes())
-        answered = _answered(before)
+        answered = plan_decisions.answered(before)
         plans.save_recommendations(connection, run_id, _recommended(plan.lines, answered))
         fresh = plans.recommendations(connection, run_id)
-        _carry_over(connection, before, fresh, answered, plan.as_of, now)
-        _apply_order_overrides(connection, run_id, plan.as_of, now)
+        plan_decisions.carry_over(connection, before, fresh, answered, plan.as_of, now)
+        plan_decisions.apply_order_overrides(connection, run_id, plan.as_of, now)
         standing = plans.recommendations(connection, run_id)
         outbox.append(connection, now, PlanPublished(run_id))
     _log.info("plan %d for %s: %d lines, model %s", run_id, plan.as_of, plan.lines.height, plan.model)
-    lines = _decided(plan.lines.drop("recommendation", "status", "decision_reason", "snoozed_until"), standing)
+    bare = plan.lines.drop("recommendation", "status", "decision_reason", "snoozed_until")
+    lines = plan_decisions.decided(bare, standing)
     return _assembled(replace(plan, run_id=run_id, lines=lines), side)
-
-
-def _answered(before: pl.DataFrame) -> dict[tuple[str, str], float]:
-    """Return the proposed quantity that each decision of the run before answered, by product and warehouse."""
-    found = {}
-    for row in before.filter(pl.col("status").is_in(["edited", "rejected"])).iter_rows(named=True):
-        kept = json.loads(row["arithmetic"]).get("answered")
-        found[row["product"], row["warehouse"]] = row["quantity"] if kept is None else kept
-    return found
 
 
 _IN_COLUMNS: Final = (
@@ -503,7 +384,7 @@ _IN_COLUMNS: Final = (
 def _recommended(lines: pl.DataFrame, answered: Mapping[tuple[str, str], float]) -> pl.DataFrame:
     """Return RECOMMENDATIONS: what has no column of its own goes into the arithmetic, as JSON."""
     numbers = lines.select(
-        *[name for name in (*_LINE_COLUMNS, *_TOLD, "name", "category") if name not in _IN_COLUMNS]
+        *[name for name in (*plan_lines.COLUMNS, *plan_lines.TOLD, "name", "category") if name not in _IN_COLUMNS]
     ).iter_rows(named=True)
     keys = lines.select("product", "warehouse").iter_rows()
     texts = []
@@ -515,131 +396,18 @@ def _recommended(lines: pl.DataFrame, answered: Mapping[tuple[str, str], float])
     return lines.select(*_IN_COLUMNS, arithmetic=pl.Series(texts, dtype=pl.String), reason=pl.col("warnings"))
 
 
-def _carry_over(
-    connection: Any,
-    before: pl.DataFrame,
-    fresh: pl.DataFrame,
-    answered: Mapping[tuple[str, str], float],
-    as_of: dt.date,
-    now: dt.datetime,
-) -> None:
-    """Take over the decisions of the run before that still answer the new proposal."""
-    numbers = {(row["product"], row["warehouse"]): row["recommendation"] for row in fresh.iter_rows(named=True)}
-    proposed = {(row["product"], row["warehouse"]): row["quantity"] for row in fresh.iter_rows(named=True)}
-    for key, row in _still_answered(before, proposed, answered, as_of):
-        by = {"decided_by": row["decided_by"], "decided_at": now, "reason": row["decision_reason"]}
-        if row["status"] == "snoozed":
-            plans.decide(connection, numbers[key], "snooze", snoozed_until=row["snoozed_until"], **by)
-        elif row["status"] == "rejected":
-            plans.decide(connection, numbers[key], "reject", **by)
-        else:
-            plans.decide(connection, numbers[key], "edit", quantity=row["decided_quantity"], **by)
-
-
-def _still_answered(
-    before: pl.DataFrame,
-    proposed: Mapping[tuple[str, str], float],
-    answered: Mapping[tuple[str, str], float],
-    as_of: dt.date,
-) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
-    """Yield the decisions of the run before that still answer what is proposed now, by product and warehouse."""
-    decided = before.filter(pl.col("status").is_in(["edited", "snoozed", "rejected"]))
-    for row in decided.iter_rows(named=True):
-        if row["status"] == "edited" and adjusting.made_by(row["decision_reason"]) is not None:
-            continue  # the override itself says how long it holds
-        key = (row["product"], row["warehouse"])
-        units = proposed.get(key, 0.0)
-        if units == 0:
-            continue
-        was = answered.get(key, row["quantity"])
-        if (
-            (row["status"] == "snoozed" and row["snoozed_until"] > as_of)
-            or (row["status"] == "rejected" and units <= was * (1 + REJECTED_UNTIL_GROWN_BY))
-            or (row["status"] == "edited" and abs(units - was) <= EDITED_WITHIN * was)
-        ):
-            yield key, row
-
-
-def _foreseen(app: App, lines: pl.DataFrame, as_of: dt.date) -> list[dict[str, Any]]:
-    """Return what decisions of the run before and order overrides make of proposed lines, before any is kept.
-
-    One row a line they are about: ``product, warehouse, status, decided_quantity, decision_reason, snoozed_until``.
-    """
-    keys = lines.select("product", "warehouse", "quantity").iter_rows()
-    proposed = {(product, warehouse): units for product, warehouse, units in keys}
-    with app.database.read() as connection:
-        before = plans.recommendations(connection)
-        some = overrides.standing_overrides(connection, as_of, adjusting.ORDER)
-        approved = {f"{product}@{place}": at for (product, place), at in plans.last_approvals(connection).items()}
-    found = {
-        key: {name: row[name] for name in ("status", "decision_reason", "snoozed_until", "decided_quantity")}
-        for key, row in _still_answered(before, proposed, _answered(before), as_of)
-    }
-    free = {f"{key[0]}@{key[1]}": key for key in proposed if key not in found}
-    asked = adjusting.edits(some, {line: proposed[key] for line, key in free.items()}, approved, as_of)
-    for line, (one, units) in asked.items():
-        found[free[line]] = {
-            "status": "edited", "decided_quantity": units, "decision_reason": adjusting.edit_reason(one),
-            "snoozed_until": None,
-        }  # fmt: skip
-    return [{"product": key[0], "warehouse": key[1], **row} for key, row in found.items()]
-
-
-def _settled(app: App, lines: pl.DataFrame, as_of: dt.date) -> dict[str, float]:
-    """Return by line the units that decisions and overrides leave no choice about; 0 for what is put away."""
-    return {
-        f"{row['product']}@{row['warehouse']}": float(row["decided_quantity"]) if row["status"] == "edited" else 0.0
-        for row in _foreseen(app, lines, as_of)
-    }
-
-
 def _on_trial(app: App, plan: Plan, side: Supply) -> Plan:
     """Return a plan that is not kept as it would stand if it were: with decisions carried over and order overrides."""
     schema = {
         "product": pl.String(), "warehouse": pl.String(), "status": pl.String(), "decided_quantity": pl.Float64(),
         "decision_reason": pl.String(), "snoozed_until": pl.Date(),
     }  # fmt: skip
-    foreseen = pl.DataFrame(_foreseen(app, plan.lines, plan.as_of), schema=schema)
+    foreseen = pl.DataFrame(plan_decisions.foreseen(app, plan.lines, plan.as_of), schema=schema)
     foreseen = foreseen.with_columns(recommendation=pl.lit(None, dtype=pl.Int64))
     bare = plan.lines.drop("recommendation", "status", "decision_reason", "snoozed_until")
-    lines = _decided(bare, foreseen).with_columns(pl.col("status").fill_null("proposed")).select(plan.lines.columns)
+    lines = plan_decisions.decided(bare, foreseen).with_columns(pl.col("status").fill_null("proposed"))
+    lines = lines.select(plan.lines.columns)
     return _assembled(replace(plan, lines=lines), side)
-
-
-def _apply_order_overrides(connection: Any, run_id: int, as_of: dt.date, now: dt.datetime) -> None:
-    """Edit the lines of a new run that order overrides are about and that nobody has decided on."""
-    some = overrides.standing_overrides(connection, as_of, adjusting.ORDER)
-    if not some:
-        return
-    open_lines = plans.recommendations(connection, run_id, "proposed").with_columns(
-        line=pl.format("{}@{}", "product", "warehouse")
-    )
-    numbers = dict(open_lines.select("line", "recommendation").iter_rows())
-    proposed = dict(open_lines.select("line", "quantity").iter_rows())
-    approved = {f"{product}@{place}": at for (product, place), at in plans.last_approvals(connection).items()}
-    for line, (one, units) in adjusting.edits(some, proposed, approved, as_of).items():
-        plans.decide(
-            connection,
-            numbers[line],
-            "edit",
-            quantity=units,
-            reason=adjusting.edit_reason(one),
-            decided_by=one.created_by,
-            decided_at=now,
-        )
-
-
-def _decided(lines: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
-    """Return the lines with what was decided about them; an edited quantity takes the place of the proposed one."""
-    decided = standing.select(
-        "product", "warehouse", "recommendation", "status", "decided_quantity", "decision_reason", "snoozed_until"
-    )
-    return (
-        lines.join(decided, on=["product", "warehouse"], how="left", maintain_order="left")
-        .with_columns(quantity=pl.coalesce("decided_quantity", "proposed"))
-        .with_columns(cost=pl.col("quantity") * pl.col("unit_cost"))
-        .drop("decided_quantity")
-    )
 
 
 def _restored(app: App, run: plans.PlanRun, side: Supply) -> Plan:
@@ -658,7 +426,7 @@ def _restored(app: App, run: plans.PlanRun, side: Supply) -> Plan:
         horizon=run.horizon,
         model=run.model,
         rules=rules,
-        lines=_decided(_read_lines(standing), standing),
+        lines=plan_decisions.decided(_read_lines(standing), standing),
         orders=standing,
         overdue=overdue,
         notes=tuple(run.parameters["notes"]),
@@ -674,7 +442,7 @@ def _read_budget(kept: dict[str, Any] | None) -> Budget | None:
 def _read_lines(standing: pl.DataFrame) -> pl.DataFrame:
     """Return PROPOSAL_LINES and what is told beside them from stored RECOMMENDATIONS."""
     schema = {name: column.dtype for name, column in PROPOSAL_LINES.columns.items()}
-    schema |= dict.fromkeys(_TOLD, pl.Float64()) | {"name": pl.String(), "category": pl.String()}
+    schema |= dict.fromkeys(plan_lines.TOLD, pl.Float64()) | {"name": pl.String(), "category": pl.String()}
     rows = [
         {**json.loads(row["arithmetic"]), **{name: row[name] for name in _IN_COLUMNS}}
         for row in standing.iter_rows(named=True)
@@ -733,9 +501,9 @@ def weighed(app: App, plan: Plan) -> OrderDecision:
     coming = incoming(
         side.open_orders, plan.as_of, lead_times=side.lead_times, assumed_lead_time_days=plan.rules.lead_time_days
     )
-    due = due_units(coming, items, plan.as_of, forecast.horizon)
+    due = plan_lines.due_units(coming, items, plan.as_of, forecast.horizon)
     chosen = forecast.select(rows["place"].to_numpy())
-    return budgeting.weigh(lines.select(_LINE_COLUMNS), items, chosen, due, seed=app.settings.seed)
+    return budgeting.weigh(lines.select(plan_lines.COLUMNS), items, chosen, due, seed=app.settings.seed)
 
 
 def _silent(_step: str, _done: int, _total: int) -> None:

@@ -33,7 +33,7 @@ from shelfwise.inventory.risk_features import risk_features
 from shelfwise.inventory.risk_rows import late_share, situation
 from shelfwise.inventory.stockout_corrector import CorrectedRisk, StockoutCorrector
 from shelfwise.inventory.stockout_risk import StockoutRisk, severity, stockout_risk
-from shelfwise.services import demand, planning, supply
+from shelfwise.services import demand, plan_lines, planning, supply
 from shelfwise.services.demand import Demand
 from shelfwise.services.names import product_code
 from shelfwise.services.planning import Plan
@@ -214,7 +214,7 @@ def _table(
     inbound = coming.by_period(items["product"].to_list(), items["warehouse"].to_list(), days, forecast.horizon)
     cells = len(forecast) * forecast.n_paths * forecast.horizon
     parts, curves, low = [], [], 0
-    for chunk in forecast.chunks(-(-cells // planning.CELLS_PER_CHUNK)):
+    for chunk in forecast.chunks(-(-cells // plan_lines.CELLS_PER_CHUNK)):
         rows = np.arange(low, low + len(chunk))
         low += len(chunk)
         some = items[rows]

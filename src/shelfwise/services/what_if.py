@@ -39,7 +39,8 @@ from shelfwise.inventory.what_if import (
     totals,
 )
 from shelfwise.services import budgeting, plan_lifts, planning, supply
-from shelfwise.services.planning import CELLS_PER_CHUNK, Plan
+from shelfwise.services.plan_lines import CELLS_PER_CHUNK
+from shelfwise.services.planning import Plan
 from shelfwise.services.supply import Supply
 from shelfwise.services.what_if_questions import Question, elasticity_of, in_words, lift_of, resolved
 from shelfwise.storage import catalogue
