@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -15,21 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from tests.exchange.buses import EVERY, SERVED, buses, door_before
 from tests.services.test_live import TODAY, world
+from tests.services.worlds import sales as daily
 
 from shelfwise.app import App, open_app
 from shelfwise.domain.errors import ParameterError, StorageError
 from shelfwise.domain.events import MovementsRecorded
 from shelfwise.exchange.transports import open_bus
-from shelfwise.exchange.transports.contract import Bus, Delivery, Message, Names
+from shelfwise.exchange.transports.contract import Bus, BusError, Delivery, Message, Names
 from shelfwise.services import event_bus as service
 from shelfwise.services import live, subscribing
-from shelfwise.services.event_bus import EventBus, bus_of, probe
+from shelfwise.services.event_bus import EventBus, bus_of, probe, publish_all
 from shelfwise.services.movement_messages import read_message
 from shelfwise.services.publishing import Publisher
 from shelfwise.services.subscribing import book
-from shelfwise.storage import event_bus, outbox, sales, workers
+from shelfwise.storage import outbox, sales, workers
 
 ROOT = Path(__file__).parents[2]
 SALE = {"productId": "TEA", "transactionType": "SALE", "quantity": 2, "createdAt": "2026-11-01T10:00:00"}
@@ -233,6 +236,30 @@ def test_a_dead_bus_loses_nothing_and_catches_up_in_order(
     assert all(one.levelno == logging.WARNING for one in caplog.records if "event bus" in one.message)
 
 
+def test_a_worker_that_works_until_idle_publishes_what_is_due(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        buses("in_process") as (there, here),
+        open_app(
+            tmp_path / "shop.db", folder=tmp_path, event_bus_url=there.url, event_bus_events=there.names.outgoing
+        ) as app,
+    ):
+        say(app, "before there was a bus")
+        assert publish_all(app, "one") == 0
+        say(app, *(f"P{n}" for n in range(250)))
+        assert publish_all(app, "one") == 250
+        assert len(read_all(here, 250)) == 250
+        say(app, "later")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("shelfwise.exchange.transports.in_process.InProcessBus.outlet", _dead)
+            assert publish_all(app, "two") == 0
+        assert "left to the next worker" in caplog.text
+        assert publish_all(app, "three") == 1, "who could not publish has given the lease up"
+
+
+def _dead(_: Bus) -> None:
+    raise BusError("nobody answers")
+
+
 # --- in
 
 
@@ -291,7 +318,9 @@ with open_app(database, folder=Path(database).parent) as app:
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("kind", SERVED)
+@pytest.mark.parametrize(
+    "kind", [SERVED[0], *(pytest.param(*one.values, marks=[*one.marks, pytest.mark.nightly]) for one in SERVED[1:])]
+)
 def test_a_consumer_killed_between_commit_and_settling_loses_and_doubles_nothing(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     with open_app(path, folder=tmp_path) as app, buses(kind, lease_seconds=1.0) as (there, here):
@@ -455,14 +484,46 @@ def test_no_bus_is_opened_where_none_is_set_and_a_wrong_address_ends_the_start(t
         bus_of(app.settings)
 
 
-def test_a_lease_is_held_by_one_and_free_when_it_is_over(shop: App) -> None:
-    with shop.database.write() as connection:
-        assert event_bus.hold(connection, "x", "one", 0.2)
-        assert not event_bus.hold(connection, "x", "two", 10)
-        assert event_bus.hold(connection, "x", "one", 0.2)
-    time.sleep(0.3)
-    with shop.database.write() as connection:
-        assert event_bus.hold(connection, "x", "two", 10)
-        assert not event_bus.is_free(connection, "x", "one")
-        event_bus.let_go(connection, "x", "two")
-        assert event_bus.hold(connection, "x", "one", 10)
+# --- the whole
+
+
+@pytest.mark.nightly
+@pytest.mark.service("redis")
+def test_a_sale_on_the_bus_comes_back_as_a_forecast_through_a_worker_process(
+    quick: App, fill: Callable[..., None], tmp_path: Path
+) -> None:
+    end_yesterday = quick.today() - dt.timedelta(days=70)
+    fill(movements=daily("TEA", end_yesterday, [4.0, 6.0, 5.0, 3.0, 7.0, 9.0, 8.0] * 10))
+    live.publish(quick)
+    with buses("redis_streams") as (there, here):
+        incoming = f"{there.names.outgoing}-sales"
+        environment = os.environ | {
+            "SHELFWISE_DATABASE": str(quick.settings.database.path), "SHELFWISE_EVENT_BUS_URL": there.url,
+            "SHELFWISE_EVENT_BUS_EVENTS": there.names.outgoing, "SHELFWISE_EVENT_BUS_MOVEMENTS": incoming,
+            "SHELFWISE_MODEL": "base_level", "SHELFWISE_N_PATHS": "100",
+        }  # fmt: skip
+        command = [sys.executable, "-c", "from shelfwise.cli.main import main; main()", "worker"]
+        with (
+            redis.Redis.from_url(there.url, protocol=2) as client,
+            subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process,
+        ):
+            try:
+                sold = {"productId": "TEA", "transactionType": "SALE", "quantity": 9}
+                client.xadd(incoming, {"body": json.dumps(sold)})  # as a till written in any language would say it
+                found: list[dict[str, Any]] = []
+
+                def is_felt() -> bool:
+                    found.extend(read_all(here, 1, 0.3))
+                    return "shelfwise.forecast_refreshed" in [one["type"] for one in found]
+
+                until(is_felt, 60.0)
+                process.terminate()
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
+                client.delete(incoming, f"{incoming}-refused")
+    types = [one["type"] for one in found]
+    assert types.index("shelfwise.movements_recorded") < types.index("shelfwise.forecast_refreshed")
+    (forecast,) = [one for one in found if one["type"] == "shelfwise.forecast_refreshed"]
+    assert forecast["subject"] == "TEA"
+    assert forecast["data"]["demand"]["mean"][0] >= 9
