@@ -93,7 +93,7 @@ def test_performance_tells_what_was_measured_of_each_version(served: TestClient)
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"model": "prophet"}, 422), ({"scope": "product:NOPE", "model": "theta"}, 404),
+        ({"model": "oracle"}, 422), ({"scope": "product:NOPE", "model": "theta"}, 404),
         ({"scope": "warehouse:X"}, 422), ({"then": "perhaps"}, 422), ({"models": "theta"}, 422),
     ],
 )  # fmt: skip

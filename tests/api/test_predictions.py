@@ -84,7 +84,7 @@ def test_the_same_question_gets_the_same_bytes(served: TestClient, path: str, as
         (DEMAND, {"product_id": "CF-1033", "horizon": 366}, 422, "from 1 to 365"),
         (DEMAND, {"product_id": "CF-1033", "horizon": 7, "granularity": "3d"}, 422, "body.granularity"),
         (DEMAND, {"product_id": "CF-1033", "horizon": 7, "more": 1}, 422, "body.more"),
-        (DEMAND, {"product_id": "CF-1033", "horizon": 7, "model": "prophet"}, 422, "'prophet' is not known"),
+        (DEMAND, {"product_id": "CF-1033", "horizon": 7, "model": "oracle"}, 422, "'oracle' is not known"),
         (DEMAND, {"product_id": "CF-1033", "horizon": 7, "model": "../x"}, 422, "body.model"),
         (DEMAND, {"product_id": "CF-1033", "horizon": 7, "warehouse_id": "NOPE"}, 422, "it sells in SHOP, WEB"),
         (DEMAND, {"product_id": "X", "horizon": 7, "features": {"historical_sales": []}}, 422, "is empty"),
@@ -107,7 +107,7 @@ def test_the_same_question_gets_the_same_bytes(served: TestClient, path: str, as
         (FORECAST, {"product_id": "CF-1033", "forecast_horizon": 0}, 422, "body.forecast_horizon"),
         (FORECAST, {"product_id": "CF-1033", "forecast_horizon": 366}, 422, "body.forecast_horizon"),
         (FORECAST, {"product_id": 17, "forecast_horizon": 7}, 404, "there is no product '17'"),
-        (FORECAST, {"product_id": "CF-1033", "model": "prophet"}, 422, "'prophet' is not known"),
+        (FORECAST, {"product_id": "CF-1033", "model": "oracle"}, 422, "'oracle' is not known"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_rule(
@@ -223,6 +223,19 @@ def test_a_named_model_is_trained_on_the_product_alone(served: TestClient):
     assert (other["status"], other["model_version"]) == ("trained", "seasonal_naive@1")
     scopes = {one["scope"] for one in served.get("/api/v1/models").json()["items"]}
     assert scopes == {"product:CF-1033"}
+
+
+def test_prophet_alone_answers_for_a_product(served: TestClient):
+    asked = {"product_id": "CF-1033", "forecast_horizon": 7, "model": "prophet"}
+    first, second = (served.post(FORECAST, json=asked).json() for _ in range(2))
+    assert [(one["status"], one["model_version"]) for one in (first, second)] == [
+        ("trained", "prophet@1"), ("reused", "prophet@1"),
+    ]  # fmt: skip
+    assert first["mean"] == second["mean"]
+    [member] = first["models"]
+    assert (member["model"], member["weight"]) == ("prophet", 1.0)
+    assert member["mean"] == pytest.approx(first["mean"])
+    assert first["metrics"]["rmse"] > 0
 
 
 @pytest.mark.nightly  # fits trees three times

@@ -43,6 +43,6 @@ def test_what_names_no_model_is_refused(shop) -> None:
         assert (said.code, "a model is named by its id" in said.err) == (2, True), name
     missing = shop("models", "show", "theta@9")
     assert (missing.code, "there is no model theta@9" in missing.err) == (3, True)
-    unknown = shop("models", "train", "--model", "prophet")
-    assert (unknown.code, "model 'prophet' is not known" in unknown.err) == (2, True)
+    unknown = shop("models", "train", "--model", "oracle")
+    assert (unknown.code, "model 'oracle' is not known" in unknown.err) == (2, True)
     assert shop("models", "train", "--scope", "warehouse:WEB").code == 2

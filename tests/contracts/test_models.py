@@ -19,7 +19,8 @@ NAN = float("nan")
 HORIZON = 9
 
 # These search through dozens of models for each series; their sister `auto_ets` stands for them at every change.
-SEARCHING = {"auto_arima", "auto_ces"}
+# Prophet starts a process for each; tests/forecasting/models/test_prophet.py asks it for a few.
+SEARCHING = {"auto_arima", "auto_ces", "prophet"}
 pytestmark = pytest.mark.parametrize(
     "model", [pytest.param(name, marks=pytest.mark.nightly) if name in SEARCHING else name for name in sorted(MODELS)]
 )

@@ -20,7 +20,7 @@ HISTORIES = arrays.arrays(
 
 
 # These search through dozens of models for each series.
-SEARCHING = {"auto_arima", "auto_ces", "auto_ets"}
+SEARCHING = {"auto_arima", "auto_ces", "auto_ets", "prophet"}
 QUICK_FIRST = [pytest.param(name, marks=pytest.mark.nightly) if name in SEARCHING else name for name in sorted(MODELS)]
 
 

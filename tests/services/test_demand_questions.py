@@ -159,7 +159,7 @@ def test_metrics_of_a_flawless_model_are_zero(filled: App):
     [
         ({"horizon": 0}, "from 1 to 365"), ({"horizon": 366}, "from 1 to 365"),
         ({"horizon": 2017, "granularity": "5min"}, "from 1 to 2016"), ({"granularity": "3d"}, "granularity"),
-        ({"confidence": 1.0}, "confidence"), ({"model": "prophet"}, "not known"),
+        ({"confidence": 1.0}, "confidence"), ({"model": "oracle"}, "not known"),
     ],
 )  # fmt: skip
 def test_a_question_that_breaks_a_rule_is_refused(changes: dict[str, Any], words: str):

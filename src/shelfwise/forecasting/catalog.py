@@ -13,6 +13,7 @@ from shelfwise.forecasting.ensemble import Ensemble
 from shelfwise.forecasting.models.base_level import BaseLevel
 from shelfwise.forecasting.models.croston import croston_sba, imapa, tsb
 from shelfwise.forecasting.models.naive import SeasonalNaive
+from shelfwise.forecasting.models.prophet import Prophet
 from shelfwise.forecasting.models.statistical import auto_arima, auto_ces, auto_ets, auto_theta
 from shelfwise.forecasting.models.theta import Theta
 from shelfwise.forecasting.models.trees import Trees
@@ -38,6 +39,7 @@ MODELS: Final[dict[str, Callable[[], Estimator]]] = {
     "croston_sba": croston_sba,
     "tsb": tsb,
     "imapa": imapa,
+    "prophet": Prophet,
 }
 
 AUTOMATIC: Final = "coherent"  # what ``model="auto"`` stands for

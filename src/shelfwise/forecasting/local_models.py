@@ -138,7 +138,7 @@ class Common:
         level, noise = np.full(pool.n_series, np.nan), np.full(pool.n_series, np.nan)
         errors = np.full((pool.n_series, held), np.nan)  # [n, held] in deviations
         for row in range(pool.n_series):
-            values, seen, _ = _history(pool, row, None)
+            values, seen, _ = history_of(pool, row, None)
             if not seen.any():
                 continue
             level[row] = values[seen].mean()
@@ -216,7 +216,7 @@ class LocalPredictor:
         codes = self.common.groups.codes(panel)
         for row, unique_id in enumerate(panel.ids.to_list()):
             level, noise = float(self.common.level[codes[row]]), float(self.common.noise[codes[row]])
-            values, seen, sold = _history(panel, row, self.model.longest)
+            values, seen, sold = history_of(panel, row, self.model.longest)
             values = at_least(values, seen, sold, self.common.freq.season, noise, is_count=self.common.is_count)
             seen = seen | (sold > 0)
             mean[row], variance[row] = self._one(values, seen, horizon, level, noise, str(unique_id), told)
@@ -313,17 +313,22 @@ class _Told:
         notes = []
         if self.failed:
             reason = next(iter(self.failed.values()))
-            notes.append(f"could not be fitted and take their mean: {_named(list(self.failed))} ({reason})")
+            notes.append(f"could not be fitted and take their mean: {named(list(self.failed))} ({reason})")
         if self.clipped:
-            notes.append(f"held to {CEILING:g} times the largest value in history: {_named(self.clipped)}")
+            notes.append(f"held to {CEILING:g} times the largest value in history: {named(self.clipped)}")
         if self.short:
-            notes.append(f"too short for the model and take their mean: {_named(self.short)}")
+            notes.append(f"too short for the model and take their mean: {named(self.short)}")
         if self.unknown:
-            notes.append(f"without history, take the mean of their category: {_named(self.unknown)}")
+            notes.append(f"without history, take the mean of their category: {named(self.unknown)}")
         return tuple(notes)
 
 
-def _named(ids: Sequence[str]) -> str:
+def named(ids: Sequence[str]) -> str:
+    """Return ids for a note: the first few, and how many more.
+
+    >>> named([*"abcdefg"])
+    'a, b, c, d, e and 2 more'
+    """
     more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
     return ", ".join(ids[:NAMED]) + more
 
@@ -333,7 +338,7 @@ def _unused(panel: Panel) -> tuple[str, ...]:
     return (f"covariates not used by this model: {', '.join(unused)}",) if unused else ()
 
 
-def _history(panel: Panel, row: int, longest: int | None) -> tuple[Floats, Flags, Floats]:
+def history_of(panel: Panel, row: int, longest: int | None) -> tuple[Floats, Flags, Floats]:
     """Return values [T] of zero or more, which were seen, and what sold where it sold out, from the first known on."""
     cells = slice(int(panel.offsets[row]), int(panel.offsets[row + 1]))
     values = panel.values[cells].astype(np.float64)

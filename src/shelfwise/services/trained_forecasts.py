@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from shelfwise.app import App
 from shelfwise.domain.errors import ParameterError, ShelfwiseError
@@ -184,6 +185,7 @@ def _told(
     rows = rows[store.known.panel.ends[rows] == store.known.panel.ends[rows].max()]
     panel, settings = store.known.panel.select(rows), app.settings
     made = predictor.predict(panel, question.horizon, n_paths=settings.n_paths, seed=settings.seed)
+    expected = made.mean().sum(axis=0)  # [H] units, before what people said
     made = adjusting.adjust(made, panel, store.overrides).forecast
     mean = made.mean().sum(axis=0)  # [H] units
     summed = made.aggregate(["product"]) if len(made) > 1 else made
@@ -195,7 +197,7 @@ def _told(
         dates=tuple(days.tolist()),
         mean=tuple(mean.tolist()),
         quantiles={level: tuple(bands[:, at].tolist()) for at, level in enumerate(LEVELS)},
-        members=tuple(members_of(predictor, panel, question.horizon)),
+        members=tuple(members_of(predictor, panel, expected)),
         model=made.provenance.model,
         model_version=label,
         version=version,
@@ -206,15 +208,16 @@ def _told(
     )
 
 
-def members_of(predictor: Predictor, panel: Panel, horizon: int) -> list[Member]:
+def members_of(predictor: Predictor, panel: Panel, expected: npt.NDArray[Any]) -> list[Member]:
     """Return what each model of an ensemble says of some series together, and its weight; of another model, itself.
+
+    ``expected`` [H] is what the predictor says of them.
 
     The weight is that of the series' classes of demand, by the units they sold of late.
     """
     inner = predictor.inner if isinstance(predictor, CoherentPredictor) else predictor
     if not isinstance(inner, EnsemblePredictor):
-        mean = inner.predict(panel, horizon, n_paths=2).mean().sum(axis=0)
-        return [Member(inner.name, inner.version, 1.0, tuple(mean.tolist()))]
+        return [Member(inner.name, inner.version, 1.0, tuple(expected.tolist()))]
     recent = np.nansum(panel.window(min(91, int(panel.lengths.max()))), axis=1) + 1e-9  # [N] units
     shares = np.average(inner.plan.shares[classes_of(panel)], axis=0, weights=recent)  # [M]
     found = []
@@ -225,7 +228,7 @@ def members_of(predictor: Predictor, panel: Panel, horizon: int) -> list[Member]
             found.append(Member(name, None, weight, None, note or "it could not be fitted"))
             continue
         try:
-            mean = fitted.predict(panel, horizon, n_paths=2).mean().sum(axis=0)
+            mean = fitted.predict(panel, len(expected), n_paths=2).mean().sum(axis=0)
             found.append(Member(name, fitted.version, weight, tuple(mean.tolist()), note))
         except ShelfwiseError as error:  # the ensemble answers without a member that fails, and so does this
             found.append(Member(name, fitted.version, weight, None, str(error)))
