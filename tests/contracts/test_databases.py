@@ -589,6 +589,18 @@ def test_a_migration_that_a_reader_crosses_is_begun_again(tmp_path: Path) -> Non
 # --- rights
 
 
+@pytest.mark.parametrize(
+    ("kind", "query", "seconds"),
+    [
+        pytest.param("postgresql", "SHOW tcp_keepalives_idle", "60", marks=pytest.mark.service("postgresql")),
+        pytest.param("mysql", "SELECT @@idle_transaction_timeout", "600", marks=pytest.mark.service("mysql")),
+    ],
+)
+def test_the_server_notices_a_writer_whose_machine_is_gone(kind: str, query: str, seconds: str, tmp_path: Path) -> None:
+    with empty_address(kind, tmp_path) as address, Database.open(address) as database, database.write() as connection:
+        assert str(connection.scalar(text(query))) == seconds
+
+
 @pytest.fixture
 def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Address, Address]]:
     """The owner's address of a shop, and one of a user who may do nothing yet."""

@@ -80,6 +80,7 @@ _ROWS_A_CHUNK: Final = 50_000
 _ROWS_AN_INSERT: Final = 5_000
 _CONNECT_SECONDS: Final = 10
 _LONGEST_CONNECT_SECONDS: Final = 3_600
+_LONGEST_PAUSE_SECONDS: Final = 600  # between two statements of a transaction
 _TURN_SECONDS: Final = 10  # one wait for the turn; short against the time after which a server drops idle connections
 
 # What a step that is run again meets: tables, columns, indexes and references that are there, or gone, already.
@@ -248,6 +249,8 @@ class MySQL:
                 "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
                 "time_zone = '+00:00', "
                 f"innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
+                # A machine that lost its power ends no connection, and would keep the turn until the server noticed.
+                f"{f', idle_transaction_timeout = {_LONGEST_PAUSE_SECONDS}' if mariadb else ''}"
             )
             cursor.execute(f"SET NAMES utf8mb4 COLLATE {_COLLATIONS[mariadb]}")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
