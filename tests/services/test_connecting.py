@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from sqlalchemy import update
 from tests.exchange import connector_service as faults
@@ -169,15 +170,12 @@ def test_of_two_runs_at_once_the_later_one_leaves_a_page_to_the_other(opened: Op
     app = opened(inventory)
     other: list[Run] = []
 
-    def beside(handler: Any, body: bytes) -> None:
-        faults.answer(handler, body)
-
     def while_waiting(handler: Any, body: bytes) -> None:
         inventory.faults.clear()
         other.append(sync(app))  # all of it, while the first page of this run is on its way
         faults.answer(handler, body)
 
-    inventory.faults.extend([while_waiting])
+    inventory.faults.append(while_waiting)
     assert counts(sync(app)) == ("overtaken", 0, 0, 0)
     assert counts(other[0]) == ("done", 8, 0, 0)
     assert on_hand(app) == {"tea": 93.0}
@@ -413,8 +411,6 @@ def test_the_newest_row_of_a_shipment_holds(opened: Open, logistics: Service) ->
 def test_a_shipment_of_an_order_made_here_says_when_it_comes_and_that_it_came(opened: Open, logistics: Service) -> None:
     app = opened(logistics)
     tell(app, logistics, shipment("cancelled"))
-    import polars as pl
-
     ordered = pl.DataFrame({"product": ["tea", "mug"], "warehouse": ["main", "main"], "quantity": [100.0, 10.0]})
     with app.database.write() as connection:
         stored_orders.create_purchase_order(connection, "north", ordered, created_at=app.now(), number="PO-7")
@@ -467,9 +463,7 @@ def test_the_clock_knows_every_connector() -> None:
     assert planned == {one.name: one.name for one in connecting.CONNECTORS}
 
 
-def test_a_worker_does_what_was_asked_for_and_a_failed_run_is_no_failed_job(
-    opened: Open, inventory: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_does_what_was_asked_for_and_a_failed_run_is_no_failed_job(opened: Open, inventory: Service) -> None:
     app = opened(inventory)
     job = connecting.ask(app, "inventory", request_id="r-1")
     assert connecting.ask(app, "inventory").id == job.id
