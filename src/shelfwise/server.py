@@ -218,10 +218,9 @@ class Envelope:
             return
         try:
             await self.app(scope, receive, answer)
-        except Exception:
+        except Exception:  # the handler of faults has answered and logged it: raised again it would be logged twice
             if not answer.begun:
                 raise
-            # The handler of faults has answered and logged it; raised again it would only be logged twice.
 
     def _knows(self, hosts: list[bytes]) -> bool:
         """Whether a request names this service, and names it once: of two names a proxy may have checked the other."""

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
+
+import pytest
+from pydantic import SecretStr
+from tests.redis_door import RedisDoor
 
 from shelfwise.api import rate_limits
-from shelfwise.api.rate_limits import RateLimits
+from shelfwise.api.rate_limits import Allowance, RateLimits
 from shelfwise.services.actor import ROLES, Principal
 from shelfwise.settings import Settings
 
@@ -48,3 +53,25 @@ def test_what_was_taken_in_advance_and_not_used_is_a_hundredth_of_the_limit_at_m
 
 def test_a_role_without_a_limit_is_not_counted():
     assert ask(RateLimits(Settings(rate_limit_viewer=0)), ANNA, 3) == [None] * 3
+
+
+@pytest.mark.service("redis")
+@pytest.mark.parametrize("ending", ["shut", "stick"])
+def test_a_redis_that_is_lost_leaves_each_process_to_count_for_itself(ending: str):
+    door = RedisDoor()
+    limits = RateLimits(Settings(redis_url=SecretStr(door.url), rate_limit_viewer=1000))
+
+    async def asked() -> list[Allowance | None]:
+        try:
+            shared = await limits.of_address("address", f"test-{uuid.uuid4().hex}")
+            getattr(door, ending)()
+            return [shared, *[await limits.of_address("address", "test") for _ in range(3)]]
+        finally:
+            await limits.close()
+            door.shut()
+
+    began = time.monotonic()
+    found = asyncio.run(asked())
+    assert time.monotonic() - began < 3 * rate_limits.REDIS_TIMEOUT_SECONDS + 2.0
+    assert all(one is not None and one.allowed for one in found)
+    assert [one.remaining for one in found[1:] if one is not None] == [119, 118, 117]

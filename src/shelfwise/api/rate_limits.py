@@ -97,6 +97,9 @@ class RateLimits:
         }
         self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = None if settings.redis_url is None else _in_redis(settings.redis_url.get_secret_value())
+        # What the driver raises, whichever it is; a name that is not found and a refused connection come as they are.
+        storage: Any = None if self._shared is None else self._shared.storage
+        self._wrong: tuple[type[BaseException], ...] = () if storage is None else _errors(storage.base_exceptions)
         self._pause_until = 0.0
         self._alone = False
         self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
@@ -153,7 +156,7 @@ class RateLimits:
                     self._alone = False
                     _log.warning("Redis answers again; requests are counted there")
                 return _allowance(limit, allowed, found.remaining, found.reset_time)
-            except Exception as error:
+            except self._wrong as error:
                 self._pause_until = time.monotonic() + REDIS_PAUSE_SECONDS
                 if not self._alone:
                     self._alone = True
@@ -169,6 +172,10 @@ class RateLimits:
 def _allowance(limit: RateLimitItem, allowed: bool, remaining: int, reset_time: float) -> Allowance:
     seconds = max(0, math.ceil(reset_time - time.time()))
     return Allowance(limit.amount, max(0, remaining), seconds, allowed)
+
+
+def _errors(told: type[BaseException] | tuple[type[BaseException], ...]) -> tuple[type[BaseException], ...]:
+    return (OSError, *(told if isinstance(told, tuple) else (told,)))
 
 
 def _in_redis(url: str) -> SharedLimiter:

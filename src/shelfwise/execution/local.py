@@ -183,7 +183,7 @@ def _work(pipe: Connection, modules: Sequence[str]) -> None:
             function, arguments = pipe.recv()
             try:
                 answer = (True, function(*arguments))
-            except Exception as error:
+            except Exception as error:  # whatever it is, it is raised where the function was called from
                 answer = (False, error)
             try:
                 pipe.send(answer)

@@ -129,8 +129,9 @@ def _from_objects(found: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _cell(value: object, dtype: type[pl.DataType]) -> object:
     if dtype == pl.Float64:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-        return float(value) if number else None  # type: ignore[arg-type]
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
+            return float(value)
+        return None
     if isinstance(value, str):
         return None if any("\ud800" <= letter <= "\udfff" for letter in value) else value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**30 else None

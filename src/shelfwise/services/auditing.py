@@ -89,7 +89,7 @@ class AuditLog:
         except ShelfwiseError as error:
             for entry in entries:
                 _log.error("the audit log cannot be written (%s); its entry: %s", error, asdict(entry))
-        except Exception:
+        except Exception:  # a fault of ours: this thread must live, or nothing would be written down any more
             _log.exception("the audit log cannot be written; its entries: %s", [asdict(entry) for entry in entries])
         finally:
             for _, done in batch:

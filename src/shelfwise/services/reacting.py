@@ -99,13 +99,13 @@ class Reacting:
     def _prepared(self) -> bool:
         try:
             return self._prepare is not None and self._prepare()
-        except Exception:
+        except Exception:  # it only saves time, and this thread must live for the reactions that follow
             _log.exception("what later reactions need could not be prepared; they will work it out themselves")
             return False
 
     def _reacted(self, products: Sequence[str], done: Future[bool]) -> None:
         try:
             done.set_result(self._react(products))
-        except Exception as error:
+        except Exception as error:  # it is raised to whoever waits, and this thread must live for the others
             _log.exception("the reaction to %d products failed", len(products))
             done.set_exception(error)

@@ -355,9 +355,7 @@ class Database:
             ) from error
         except DBAPIError as error:
             raise StorageError(f"{self.address}: {self._dialect.way_out(error.orig or error)}") from error
-        except Exception as error:
-            if not isinstance(error, self._dialect.driver_errors):
-                raise
+        except self._dialect.driver_errors as error:  # of what goes past SQLAlchemy, such as bulk loads
             raise StorageError(f"{self.address}: {self._dialect.way_out(error)}") from error
 
 

@@ -125,8 +125,9 @@ def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, An
     joined = dict(earlier)
     for name, value in later.items():
         before = joined.get(name)
-        both_lists = isinstance(before, list | tuple) and isinstance(value, list | tuple)
-        joined[name] = list(dict.fromkeys([*before, *value])) if both_lists else value  # type: ignore[misc]
+        if isinstance(before, list | tuple) and isinstance(value, list | tuple):
+            value = list(dict.fromkeys([*before, *value]))
+        joined[name] = value
     return joined
 
 
