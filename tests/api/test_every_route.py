@@ -69,7 +69,25 @@ def deploy_model(client: TestClient) -> None:
     client.post("/api/v1/models/deploy", json={"model": "theta@2"})
 
 
+def put_webhook(client: TestClient) -> None:
+    body = {"url": "https://hooks.example.com/shelfwise", "events": ["import.finished"]}
+    client.post("/api/v1/webhooks", json=body)
+
+
+def send_a_test(client: TestClient) -> None:
+    put_webhook(client)
+    client.post("/api/v1/webhooks/1/test")
+
+
 PREPARED: dict[tuple[str, str], Prepare] = {
+    ("get", "/api/v1/webhooks/{number}"): put_webhook,
+    ("patch", "/api/v1/webhooks/{number}"): put_webhook,
+    ("delete", "/api/v1/webhooks/{number}"): put_webhook,
+    ("post", "/api/v1/webhooks/{number}/test"): put_webhook,
+    ("post", "/api/v1/webhooks/{number}/rotate"): put_webhook,
+    ("get", "/api/v1/webhooks/{number}/deliveries"): put_webhook,
+    ("get", "/api/v1/webhooks/{number}/deliveries/{delivery}"): send_a_test,
+    ("post", "/api/v1/webhooks/{number}/deliveries/{delivery}/resend"): send_a_test,
     ("get", "/api/v1/scenarios/compare"): put_scenarios,
     ("get", "/api/v1/scenarios/{name}"): put_scenario,
     ("post", "/api/v1/scenarios/{name}/again"): put_scenario,
@@ -103,6 +121,7 @@ MINE = (
     "predictions",
     "forecast",
     "models",
+    "webhooks",
 )
 
 

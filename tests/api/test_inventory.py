@@ -261,7 +261,7 @@ def test_after_a_failure_the_key_is_free_again(counting: TestClient) -> None:
 
 WITHOUT_A_KEY = re.compile(
     # Questions change nothing; what these others answer is a secret, which is kept nowhere.
-    r"/predict|/api/v1/predictions/.*|/api/v1/(sessions|tokens|users)(/.*)?"
+    r"/predict|/api/v1/predictions/.*|/api/v1/(sessions|tokens|users)(/.*)?|/api/v1/webhooks(/\{number\}/rotate)?"
 )
 
 

@@ -318,20 +318,20 @@ def test_a_slow_receiver_holds_up_neither_other_receivers_nor_other_jobs(app: Ap
 
 def test_the_test_button_sends_at_once_and_says_what_came_of_it(app: App, there: Receiver) -> None:
     made = webhooks.add(app, there.url, ["import.finished"])
-    tested = webhooks.test(app, 1)
+    tested = webhooks.try_out(app, 1)
     assert (tested.state, tested.status, tested.type) == ("delivered", 204, "webhook.test")
     [one] = there.got
     assert made.secret is not None
     assert one.is_signed_by(made.secret)
     there.answer = status(404, b"<b>no such hook\x00</b>")
-    failed = webhooks.test(app, 1)
+    failed = webhooks.try_out(app, 1)
     assert (failed.state, failed.error, failed.answer) == ("failed", "answered 404", "<b>no such hook </b>")
     assert webhooks.one(app, 1).failing_since is None
     hurry(app)
     work(app)
     assert len(there.got) == 2, "a test is not tried again"
     with pytest.raises(NotFound, match="there is no webhook 9"):
-        webhooks.test(app, 9)
+        webhooks.try_out(app, 9)
 
 
 def test_what_was_sent_is_sent_again_under_its_own_id(app: App, there: Receiver) -> None:
@@ -378,11 +378,11 @@ def test_a_changed_secret_signs_beside_the_one_before_until_its_time_is_over(app
     second = webhooks.rotate(app, 1, overlap_hours=1).secret
     assert first is not None
     assert second is not None
-    webhooks.test(app, 1)
+    webhooks.try_out(app, 1)
     assert there.got[-1].is_signed_by(first)
     assert there.got[-1].is_signed_by(second)
     webhooks.rotate(app, 1, overlap_hours=0)
-    webhooks.test(app, 1)
+    webhooks.try_out(app, 1)
     assert not there.got[-1].is_signed_by(first)
     assert not there.got[-1].is_signed_by(second)
 
@@ -390,7 +390,7 @@ def test_a_changed_secret_signs_beside_the_one_before_until_its_time_is_over(app
 def test_a_given_secret_signs_and_one_that_is_none_is_refused(app: App, there: Receiver) -> None:
     given = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     assert webhooks.add(app, there.url, ["import.finished"], secret=given).secret == given
-    webhooks.test(app, 1)
+    webhooks.try_out(app, 1)
     assert there.got[0].is_signed_by(given)
     for wrong in ("hush", "whsec_hush", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_" + "A" * 88 + "AA=="):
         with pytest.raises(ParameterError, match="a secret is whsec_"):
@@ -404,16 +404,16 @@ def test_a_secret_is_sealed_in_the_database_where_the_shop_has_a_key(tmp_path: P
         secret = webhooks.add(app, there.url, ["import.finished"]).secret
         assert secret is not None
         assert webhooks.one(app, 1).secret != secret
-        webhooks.test(app, 1)
+        webhooks.try_out(app, 1)
     raw = b"".join(file.read_bytes() for file in tmp_path.glob("shop.db*"))
     assert secret.removeprefix("whsec_").encode() not in raw
     with open_app(tmp_path / "shop.db", encryption_key=second, **settings) as app, pytest.raises(NoKey):
-        webhooks.test(app, 1)
+        webhooks.try_out(app, 1)
     with open_app(tmp_path / "shop.db", encryption_key=second, encryption_key_previous=key, **settings) as app:
-        webhooks.test(app, 1)
+        webhooks.try_out(app, 1)
         webhooks.rotate(app, 1)
     with open_app(tmp_path / "shop.db", encryption_key=second, **settings) as app:
-        webhooks.test(app, 1)
+        webhooks.try_out(app, 1)
     assert [one.is_signed_by(secret) for one in there.got] == [True, True, True], "the last beside its successor"
 
 

@@ -43,6 +43,7 @@ from shelfwise.cli import (
     suppliers,
     sync,
     users,
+    webhooks,
     what_if,
     worker,
 )
@@ -64,7 +65,7 @@ app = typer.Typer(
 for module in (
     demo, imports, import_history, health, orders, risks, what_if, stock, stock_movements, purchasing, products,
     new_products, overrides, forecasts, models, backtests, replays, suppliers, history, serve, worker, jobs, events,
-    sync, users, database, backups, config, doctor,
+    sync, webhooks, users, database, backups, config, doctor,
 ):  # fmt: skip
     module.register(app)
 

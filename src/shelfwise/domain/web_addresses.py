@@ -60,11 +60,10 @@ class WebAddress:
 
         >>> WebAddress.parse("https://hooks.example.com/till?shop=7").shown
         'https://hooks.example.com'
-        >>> WebAddress.parse("https://2130706433/")
+        >>> WebAddress.parse("file:///etc/passwd")
         Traceback (most recent call last):
         ...
-        shelfwise.domain.errors.ParameterError: https://2130706433: a number stands for an IPv4 address only as four \
-decimal parts; write it so, or a name
+        shelfwise.domain.errors.ParameterError: an address begins with https://, got 'file:///etc/passwd'
         """
         if len(text) > LONGEST:
             raise ParameterError(f"an address has at most {LONGEST:,} characters, this one has {len(text):,}")

@@ -54,7 +54,7 @@ _SEALED: Final = "sealed:"
 
 __all__ = [
     "STATES", "Changes", "Delivery", "Made", "Page", "Webhook", "add", "body_of", "change", "deliver", "delivery",
-    "deliveries", "every", "one", "relay", "remove", "resend", "rotate", "test", "waiting",
+    "deliveries", "every", "one", "relay", "remove", "resend", "rotate", "try_out", "waiting",
 ]  # fmt: skip
 
 
@@ -380,7 +380,7 @@ def _tried(outcome: Outcome) -> Tried:
     return Tried(outcome.status, outcome.error, outcome.answer, outcome.seconds)
 
 
-def test(app: App, number: int) -> Delivery:
+def try_out(app: App, number: int) -> Delivery:
     """Send a webhook a message that means nothing, now and once; return what came of it.
 
     Raises

@@ -32,6 +32,7 @@ from shelfwise.api.routes import (
     risks,
     scenarios,
     stockout_predictions,
+    webhooks,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -58,6 +59,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     overrides.router,
     backtests.router,
     jobs.router,
+    webhooks.router,
     connectors.router,
     insights.router,
 )
