@@ -88,6 +88,8 @@ def read_message(body: bytes, key: str | None) -> Read:
     key
         The same each time this message comes; None where the bus knows no such thing.
     """
+    if len(body) > MOST_BYTES:
+        return Read((), (f"a message has at most {MOST_BYTES:,} bytes, this one {len(body):,}; send it in parts",))
     try:
         return Read((_with_id(InventoryRequest.model_validate_json(body).movement(), key),))
     except (ValidationError, ShelfwiseError):
@@ -103,14 +105,12 @@ def read_message(body: bytes, key: str | None) -> Read:
         try:
             own = f"{key}/{n}" if several and key is not None else key
             movements.append(_with_id(InventoryRequest.model_validate_json(json.dumps(row)).movement(), own))
-        except (ValidationError, ShelfwiseError) as error:
+        except (ValueError, RecursionError, ShelfwiseError) as error:  # ValueError: also what no JSON can hold
             wrong.append((f"movement {n}: " if several else "") + _said(error))
     return Read(tuple(movements), tuple(wrong))
 
 
 def _parsed(body: bytes) -> Any:
-    if len(body) > MOST_BYTES:
-        raise DataError(f"a message has at most {MOST_BYTES:,} bytes, this one {len(body):,}; send it in parts")
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -140,8 +140,8 @@ def _with_id(movement: Movement, key: str | None) -> Movement:
     return replace(movement, id=key if fits else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest())
 
 
-def _said(error: ValidationError | ShelfwiseError) -> str:
-    if isinstance(error, ShelfwiseError):
+def _said(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
         return str(error)
     met = error.errors(include_url=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, one['loc'][:1]))}: {one['msg']}" for one in met)

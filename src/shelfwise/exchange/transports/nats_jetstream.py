@@ -239,7 +239,7 @@ class _Inlet(Inlet):
             self._refusing = True
         for one in refused:
             # A header is one line of letters that all programs read.
-            headers = {"Reason": one.reason.encode("ascii", "replace").decode().replace("\n", " ")}
+            headers = {"Reason": " ".join(one.reason.encode("ascii", "replace").decode().split())}
             if one.delivery.key:
                 headers["Nats-Msg-Id"] = one.delivery.key
             await self._client.stream.publish(self._names.refused, one.delivery.body, headers=headers)
