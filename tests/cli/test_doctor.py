@@ -41,7 +41,7 @@ def test_every_part_of_a_shop_is_looked_at(shop: Cli) -> None:
         "program", "memory", "disk", "extras", "port", "redis", "event bus", "models folder", "gpu", "database",
         "write turn",
         "time zone", "clock", "workers", "jobs", "data", "plan", "connectors",
-        "encryption",
+        "encryption", "backups",
     ]  # fmt: skip
     assert checks["write turn"][0] == "ok"
     assert checks["data"][0] == "note"  # the made-up shop of this test is of 2024

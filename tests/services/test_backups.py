@@ -23,7 +23,7 @@ from shelfwise.app import App, open_app
 from shelfwise.domain.addresses import Address
 from shelfwise.domain.encryption_keys import new_key
 from shelfwise.domain.errors import ConflictError, StorageError
-from shelfwise.services import backups, encryption
+from shelfwise.services import backups, doctor, encryption, job_kinds, metrics, reactions
 from shelfwise.services.jobs import Wanted
 from shelfwise.storage import artefacts, jobs, migrations, workers
 from shelfwise.storage.database import Database
@@ -153,6 +153,7 @@ def test_a_database_with_something_in_it_is_left_unless_it_is_to_be_replaced() -
     with shop() as app:
         counted(app)
         selling(app, 2)
+        Path("shop.db").chmod(0o600)
         backups.make(app, Path("two.tar.gz"))
         selling(app, 3, 2)
     with pytest.raises(StorageError, match="not empty.*--force"):
@@ -161,6 +162,7 @@ def test_a_database_with_something_in_it_is_left_unless_it_is_to_be_replaced() -
     done = backups.restore(Path("two.tar.gz"), force=True)
     assert state() == (2, 2)
     assert done.kept_aside is not None
+    assert Path("shop.db").stat().st_mode & 0o777 == 0o600
     assert state(done.kept_aside) == (5, 5)
     done.kept_aside.replace("shop.db")  # the way back
     assert state() == (5, 5)
@@ -168,10 +170,8 @@ def test_a_database_with_something_in_it_is_left_unless_it_is_to_be_replaced() -
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
-def test_a_server_is_replaced_whole_or_not_at_all(kind: str, pool: Pool, request: pytest.FixtureRequest) -> None:
-    if not os.environ.get(f"SHELFWISE_TEST_{kind.upper()}_URL"):
-        pytest.skip(f"needs {kind}: its address is not set")
+@pytest.mark.parametrize("kind", EVERY[1:])
+def test_a_server_is_replaced_whole_or_not_at_all(kind: str, pool: Pool) -> None:
     address = pool.address(kind)
     with shop() as app:
         fill(app.database, 3)
@@ -301,6 +301,27 @@ def test_the_newest_backups_of_this_shop_stay_and_nothing_else_is_touched(monkey
         age = backups.newest_age(app.settings)
     assert age is not None
     assert 0 <= age.total_seconds() < 60
+
+
+def test_a_backup_is_made_every_night_where_a_folder_is_set() -> None:
+    [nightly] = [one for one in reactions.SCHEDULE if one.kind == job_kinds.BACKUP]
+    with shop() as app:
+        assert reactions.rule_of(app, nightly) is None
+        assert job_kinds.backup(app, {}, lambda *_: None) == {"skipped": "no backup folder is set any more"}
+        assert list(metrics._backup(app)) == []
+    with shop(backup_folder="kept", backup_keep=1, nightly_at="03:15") as app:
+        assert reactions.rule_of(app, nightly) == "every day at 03:15 UTC"
+        assert doctor._backups(app).state == "problem"
+        counted(app)
+        done = job_kinds.backup(app, {}, lambda *_: None)
+        assert [path.name for path in Path("kept").iterdir()] == [done["file"]]
+        [(name, _, age)] = metrics._backup(app)
+        assert name == "shelfwise_backup_age_seconds"
+        assert 0 <= age < 60
+        assert doctor._backups(app).state == "ok"
+        old = Path("kept", done["file"]).rename("kept/shop-20200101T000000Z.tar.gz")
+        assert "days old" in doctor._backups(app).found
+        assert backups.check(old).rows == done["rows"]
 
 
 @pytest.mark.kill

@@ -27,6 +27,7 @@ from shelfwise.settings import Settings, load_settings
 from shelfwise.storage import artefacts, backup_files, jobs, migrations, registry, sqlite_files, table_copies, workers
 from shelfwise.storage.backup_files import BackupReader, BackupWriter, Head, Model, Part
 from shelfwise.storage.database import Database
+from shelfwise.storage.jobs import Job
 
 Progress = Callable[[str, int, int], None]
 
@@ -158,6 +159,22 @@ def make_in(app: App, folder: Path, *, keep: int, progress: Progress | None = No
     return Made(**{**vars(made), "removed": tuple(old)})
 
 
+def ask(app: App, *, request_id: str | None = None) -> Job:
+    """Queue a backup into the settings' folder and return its job.
+
+    Raises
+    ------
+    ConflictError
+        The settings name no folder.
+    """
+    from shelfwise.services import job_kinds
+    from shelfwise.services import jobs as asked
+
+    if app.settings.backup_folder is None:
+        raise ConflictError("no folder for backups is set; name one in SHELFWISE_BACKUP_FOLDER")
+    return asked.ask(app, job_kinds.BACKUP, request_id=request_id)
+
+
 def file_name(settings: Settings) -> str:
     """Return the name of a backup that is made now."""
     moment = dt.datetime.now(tz=dt.UTC).strftime(_STAMP)
@@ -251,7 +268,9 @@ def _look_at(address: Address, settings: Settings, *, force: bool) -> bool:
             with database.read() as connection:
                 seen = workers.all_seen(connection)
     except StorageError as error:
-        if address.path is not None and force:  # a damaged file is what backups are for; it is kept aside
+        if address.path is None:
+            raise
+        if force:  # a damaged file is what backups are for; it is kept aside
             return True
         raise StorageError(f"{error} (restore into another database, or replace this file: --force)") from error
     here = socket.gethostname()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ from urllib.parse import urlsplit
 from shelfwise import aliases
 from shelfwise.app import App, open_app
 from shelfwise.domain.errors import ShelfwiseError
-from shelfwise.services import connecting, encryption, event_bus
+from shelfwise.services import backups, connecting, encryption, event_bus
 from shelfwise.settings import PREFIX, Loaded, Settings, load_settings, shown
 from shelfwise.storage import artefacts, jobs, observing, sales
 from shelfwise.storage.database import Database
@@ -42,6 +43,7 @@ MEMORY_PER_PROCESS: Final = 200 << 20  # bytes of a process that makes forecasts
 CLOCK_SECONDS: Final = 5.0
 PLAN_DAYS: Final = 2
 DATA_DAYS: Final = 3
+BACKUP_DAYS: Final = 2
 WORKER_SECONDS: Final = 60.0
 EXTRAS: Final = {
     "postgresql": "psycopg", "mysql": "pymysql", "redis": "redis", "classic": "statsforecast", "scale": "ray",
@@ -139,7 +141,7 @@ def examine(flags: Mapping[str, Any] | None = None, *, folder: Path | None = Non
     with shop:
         yield Check("database", "ok", f"{settings.database} opens, its schema is this program's")
         for name, look in _IN_SHOP:
-            yield _looked(name, lambda look=look: look(shop))  # type: ignore[misc]
+            yield _looked(name, partial(look, shop))
 
 
 def _looked(name: str, look: Callable[[], Check]) -> Check:
@@ -444,9 +446,25 @@ def _in_the_open(shop: App, connector: connecting.Connector) -> bool:
     return parts.scheme == "http" and not here and shop.settings.service_token(connector.setting) is not None
 
 
+def _backups(shop: App) -> Check:
+    folder = shop.settings.backup_folder
+    if folder is None:
+        return Check(
+            "backups", "note", "none is made by the clock",
+            f"name a folder on another disk, {PREFIX}BACKUP_FOLDER; by hand: `shelfwise backup`",
+        )  # fmt: skip
+    age = backups.newest_age(shop.settings)
+    if age is None or age.days >= BACKUP_DAYS:
+        found = f"there is none in {folder}" if age is None else f"the newest in {folder} is {age.days} days old"
+        return Check(
+            "backups", "problem", found, "make one: `shelfwise backup`; `shelfwise jobs list` says what failed"
+        )
+    return Check("backups", "ok", f"the newest in {folder} was made {_ago(age.total_seconds())} ago")
+
+
 _IN_SHOP: Final[tuple[tuple[str, Callable[[App], Check]], ...]] = (
     ("write turn", _write_turn), ("time zone", _time_zone), ("clock", _clock), ("workers", _workers), ("jobs", _jobs),
-    ("data", _data), ("plan", _plan), ("connectors", _connectors), ("encryption", _encryption),
+    ("data", _data), ("plan", _plan), ("connectors", _connectors), ("encryption", _encryption), ("backups", _backups),
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import time
 import uuid
 from pathlib import Path
@@ -55,6 +56,8 @@ def put_in_place(new: Path, live: Path, aside: Path | None) -> None:
         os.close(handle)
     old = _alone(live)
     try:
+        if live.exists():  # who could not read the old file cannot read the new one
+            new.chmod(stat.S_IMODE(live.stat().st_mode))
         if aside is not None and live.exists():
             _name_too(live, aside)
         for name in _LOGS:  # of a file that was damaged, or is gone: never for the new one
@@ -95,5 +98,7 @@ def _alone(live: Path) -> sqlite3.Connection | None:
 def _name_too(live: Path, aside: Path) -> None:
     try:
         os.link(live, aside)
+    except FileExistsError:
+        raise
     except OSError:  # a file system without second names
         live.replace(aside)
