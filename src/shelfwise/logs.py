@@ -71,6 +71,12 @@ def current_trace() -> Trace | None:
     return None if context is None else context.trace
 
 
+def current_fact(name: str) -> Any:
+    """Return a fact about what is being worked on, such as ``request_id``; None where it is not known."""
+    context = _current.get()
+    return None if context is None else context.facts.get(name)
+
+
 def note(**facts: Any) -> None:
     """Add facts, such as ``user="anna"``, to all further lines about what is being worked on; None is no fact."""
     context = _current.get()

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 from tests.services.worlds import MONDAY, sales
 
+from shelfwise import logs
 from shelfwise.app import App, open_app
 from shelfwise.domain.errors import DataError, ModelError, StorageError
 from shelfwise.domain.events import (
@@ -338,6 +339,22 @@ def test_a_process_is_killed_at_its_deadline(quick: App, ask: Callable[..., int]
     found = jobs.look(quick, number)
     assert found.state == "parked"
     assert "no answer within 2 s" in str(found.error)
+
+
+def test_a_job_belongs_to_the_request_that_asked_for_it_and_so_do_those_that_it_asks_for(quick: App) -> None:
+    seen = []
+
+    def ask_for_another(app: App, payload: Mapping[str, Any], progress: job_kinds.Progress) -> int:
+        seen.append(logs.current_fact("request_id"))
+        return jobs.ask(app, job_kinds.TIDY).id
+
+    with logs.following(request_id="till-7"):
+        first = jobs.ask(quick, job_kinds.PLAN)
+    other = jobs.ask(quick, job_kinds.STOCK)
+    Background(quick, kinds={job_kinds.PLAN: Kind(job_kinds.PLAN, ask_for_another)}, schedule=()).drain()
+    assert (first.request_id, other.request_id, seen) == ("till-7", None, ["till-7"])
+    assert jobs.look(quick, jobs.look(quick, first.id).result).request_id == "till-7"
+    assert logs.current_fact("request_id") is None
 
 
 # --- a started worker

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from shelfwise import logs
 from shelfwise.app import App
 from shelfwise.domain.errors import NotFound, ParameterError
 from shelfwise.services.job_kinds import kind_of
@@ -48,13 +49,15 @@ def wanted(
 ) -> Wanted:  # fmt: skip
     """Return a job to be queued with `storage.jobs.enqueue`, in the transaction of what makes it necessary.
 
+    It is of the request that is being answered, where ``request_id`` names none.
+
     Raises
     ------
     ParameterError
         There is no such kind.
     """
-    of = kind_of(kind)
-    return Wanted(kind, subject, payload or {}, of.priority, of.most_attempts, delay_seconds, request_id)
+    of, cause = kind_of(kind), request_id or logs.current_fact("request_id")
+    return Wanted(kind, subject, payload or {}, of.priority, of.most_attempts, delay_seconds, cause)
 
 
 def ask(
