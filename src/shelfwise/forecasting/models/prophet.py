@@ -46,11 +46,11 @@ class Prophet:
     Parameters
     ----------
     seasonality_mode
-        ``multiplicative``: seasons and regressors move a series by shares of its trend; ``additive``: by units.
+        ``additive``: seasons and regressors move a series by units, ``multiplicative``: by shares of its trend.
     """
 
     name: str = field(default=NAME, init=False)
-    seasonality_mode: str = "multiplicative"
+    seasonality_mode: str = "additive"
 
     def fit(self, panel: Panel) -> ProphetPredictor:
         """Return a predictor that remembers the frequency and what the series have in common, and nothing of one."""
