@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from fastapi.testclient import TestClient
 from tests.api.test_products import every
 
 from shelfwise.app import App
-from shelfwise.services import planning
+from shelfwise.services import jobs, planning
+from shelfwise.services.background import Background
 
 PATH = "/api/v1/order-proposals"
 
@@ -131,3 +133,31 @@ def test_in_a_shop_without_a_plan_it_says_what_makes_one(client: TestClient):
         assert answer.status_code == 404
         assert "`shelfwise order` makes one" in answer.json()["detail"]
     assert client.post(PATH, json={}).status_code == 422
+
+
+def test_a_new_plan_is_left_to_a_worker_and_waited_for_when_asked(served: TestClient, shop: App):
+    path, choice = "/api/v1/order-proposals", {"service_level": 0.8}
+    background = Background(shop)
+    background.start()
+    try:
+        until = time.monotonic() + 60
+        while not jobs.alive(shop):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        held = served.post(path, json={})
+        assert held.status_code == 200  # it was made before: nothing to wait for
+        begun = served.post(path, json=choice)
+        assert begun.status_code == 202
+        assert begun.headers["location"] == begun.json()["location"]
+        assert served.get(begun.headers["location"]).json()["kind"] == "plan"
+        made = served.post(path, json=choice, params={"wait": 120})
+        assert made.status_code == 200
+        assert made.json()["plan"] > held.json()["plan"]
+        assert served.post(path, json=choice).content == made.content
+        # Risks are read off the plan of the settings, which the one just made has replaced.
+        assert served.get("/api/v1/risks").status_code == 202
+        told = served.get("/api/v1/risks", params={"wait": 120, "severity": "all"})
+        assert told.status_code == 200
+        assert told.json()["items"]
+    finally:
+        background.close()

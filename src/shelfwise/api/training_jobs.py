@@ -1,4 +1,4 @@
-"""What a route answers while a model is being trained: 202, and where the job is."""
+"""What a route answers while a model is being trained or a plan is made: 202, and where the job is."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ LONGEST_WAIT: Final = 120.0
 """Seconds that a request may wait for a job."""
 
 
-class TrainingQueued(BaseModel):
-    """A training that has not ended yet."""
+class _Queued(BaseModel):
+    """A job that has not ended yet."""
 
     status: str = Field(description="State of the job.", examples=["queued"])
     job: int = Field(description="Its number.", examples=[7])
     location: str = Field(description="Where it can be looked at.", examples=["/api/v1/jobs/7"])
 
 
+class TrainingQueued(_Queued):
+    """A training that has not ended yet."""
+
+
+class PlanQueued(_Queued):
+    """A plan that is being made."""
+
+
 def queued(job: Job) -> JSONResponse:
     """Return 202 with the place of a job."""
     location = f"/api/v1/jobs/{job.id}"
-    body = TrainingQueued(status=job.state, job=job.id, location=location)
+    body = _Queued(status=job.state, job=job.id, location=location)
     return JSONResponse(body.model_dump(), status_code=202, headers={"Location": location, "Retry-After": "2"})

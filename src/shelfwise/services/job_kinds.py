@@ -110,11 +110,15 @@ def publish_forecasts(app: App, payload: Payload, progress: Progress) -> dict[st
 
 
 def plan(app: App, payload: Payload, progress: Progress) -> dict[str, Any]:
-    """Make and publish the plan of all lines."""
+    """Make and publish the plan of all lines, by the choices of the payload: those that `make_plan` takes."""
     from shelfwise.services import planning
 
+    known = ("service_level", "lead_time_days", "model", "budgets")
+    wrong = set(payload) - set(known)
+    if wrong:
+        raise ParameterError(f"a plan knows no {min(wrong)!r}; it knows {', '.join(known)}")
     try:
-        made = planning.make_plan(app, progress=progress)
+        made = planning.make_plan(app, **payload, progress=progress)
     except DataError as error:  # a shop without sales has no plan, which is no fault
         return {"skipped": str(error)}
     return {"plan": made.run_id, "as_of": made.as_of.isoformat(), "lines": made.lines.height}

@@ -11,11 +11,15 @@ import polars as pl
 
 from shelfwise.app import App
 from shelfwise.domain.errors import NotFound, ParameterError
-from shelfwise.services import catalogue, decisions, planning
+from shelfwise.forecasting.catalog import estimator
+from shelfwise.services import catalogue, decisions, jobs, planning
 from shelfwise.services.budgeting import ALL_SUPPLIERS
 from shelfwise.services.decisions import Drafted
+from shelfwise.services.job_kinds import PLAN
+from shelfwise.services.jobs import Job
 from shelfwise.services.planning import Plan
 from shelfwise.services.product_forecasts import NO_PLAN
+from shelfwise.services.waiting import waited
 
 Action = Literal["approve", "edit", "snooze", "reject", "undo"]
 State = Literal["open", "proposed", "edited", "approved", "snoozed", "rejected", "not needed"]
@@ -58,15 +62,20 @@ def make(
     lead_time_days: float | None = None,
     model: str | None = None,
     budgets: Mapping[str, float] | None = None,
-) -> Plan:
+    *,
+    wait_seconds: float = 0.0,
+) -> Plan | Job:
     """Make a plan, or return the one that holds; see `planning.make_plan`. Budgets are by supplier code or name.
+
+    A new plan is made by a worker where there is one: its job is returned once ``wait_seconds`` are over, and the same
+    question when it is done gets the plan. Where there is none, it is made here.
 
     Raises
     ------
     NotFound
         A budget is for a supplier that is not in the store.
     ParameterError
-        There is no such model.
+        There is no such model, or the job could not make the plan.
     DataError
         The store has no sales, or no live product.
     """
@@ -74,9 +83,23 @@ def make(
         ALL_SUPPLIERS if name.casefold() == ALL_SUPPLIERS else catalogue.supplier(app, name): money
         for name, money in (budgets or {}).items()
     }
-    return planning.make_plan(
-        app, service_level=service_level, lead_time_days=lead_time_days, model=model, budgets=limits or None
-    )
+    if model is not None:
+        estimator(model)
+    given = {"service_level": service_level, "lead_time_days": lead_time_days, "model": model, "budgets": limits}
+    choices: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, {})}
+    held = planning.holding(app, **choices)
+    if held is not None:
+        return held
+    if not jobs.alive(app):
+        return planning.make_plan(app, **choices)
+    asked = jobs.ask(app, PLAN, choices, jobs.subject_of(choices) if choices else "")
+    job = waited(app, asked, wait_seconds)
+    if not job.over:
+        return job
+    if job.state != "done":
+        raise ParameterError(f"the plan was not made: {job.error or job.state}")
+    # What changed while it was made leaves it behind at once; it is what was asked for all the same.
+    return planning.holding(app, **choices) or latest(app)
 
 
 def lines(

@@ -172,10 +172,9 @@ def make_plan(
     words_against = adjusting.standing(app, known.planning_day, adjusting.FORECAST)
     by_class = service_level is None and class_decides(app)
     mark = _mark(app, known, side, rules, chosen, words_against, budgets, by_class=by_class)
-    with app.database.read() as connection:
-        last = plans.latest_run(connection)
-    if last is not None and last.parameters.get("mark") == mark:
-        return _restored(app, last, side)
+    held = _held(app, mark, side)
+    if held is not None:
+        return held
     live = known.live(settings.live_days)
     tell("learning levels and seasons", 1, 4)
     predictor = fitted(app, known.panel, chosen)
@@ -227,6 +226,29 @@ def make_plan(
     if not save:
         return _on_trial(app, plan, side)
     return _saved(app, plan, replace(adjusted, forecast=forecast), marks, side)
+
+
+def holding(
+    app: App,
+    *,
+    service_level: float | None = None,
+    lead_time_days: float | None = None,
+    model: str | None = None,
+    budgets: Mapping[str, float] | None = None,
+) -> Plan | None:
+    """Return the plan that `make_plan` would return without making one; None where it would make one."""
+    known, side = demand.load(app, days_ahead=DAYS_LAID_OUT), supply.load(app)
+    rules = rules_of(app, service_level, lead_time_days)
+    words_against = adjusting.standing(app, known.planning_day, adjusting.FORECAST)
+    by_class = service_level is None and class_decides(app)
+    chosen = app.settings.model if model is None else model
+    return _held(app, _mark(app, known, side, rules, chosen, words_against, budgets, by_class=by_class), side)
+
+
+def _held(app: App, mark: str, side: Supply) -> Plan | None:
+    with app.database.read() as connection:
+        last = plans.latest_run(connection)
+    return _restored(app, last, side) if last is not None and last.parameters.get("mark") == mark else None
 
 
 def rules_of(app: App, service_level: float | None = None, lead_time_days: float | None = None) -> ProposalRules:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shelfwise.api.dependencies import ShopNow
 from shelfwise.api.idempotency import IdempotentRoute
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
+from shelfwise.api.training_jobs import LONGEST_WAIT, PlanQueued, queued
 from shelfwise.api.values import Amount, Estimate, Money, Name, Text, Units, record, records
 from shelfwise.services import order_proposals
+from shelfwise.services.jobs import Job
 from shelfwise.services.order_proposals import Action, Decided, State
 from shelfwise.services.planning import Plan
 
@@ -164,16 +166,33 @@ class NewProposal(BaseModel):
     )
 
 
-@router.post("", responses=documented(400, 404, 409, 413, 422, 503))
-def make_proposal(body: NewProposal, shop: ShopNow, limit: Limit = 50) -> Proposal:
+@router.post(
+    "",
+    response_model=Proposal,
+    responses={
+        **documented(400, 404, 409, 413, 422, 503),
+        202: {"model": PlanQueued, "description": "A worker is making the plan"},
+    },
+)
+def make_proposal(
+    body: NewProposal,
+    shop: ShopNow,
+    limit: Limit = 50,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for a new plan.")] = 0.0,
+) -> Proposal | Response:
     """Make a plan, or take the one that still holds: same day, same data, same choices.
 
-    Decisions of the plan before carry over as long as what they answered has not much changed.
+    A new plan takes long in a large shop: where a worker takes it, the answer is 202 with its job, unless `wait` is
+    enough for it, and the same request once it is done gets the plan. Decisions of the plan before carry over as long
+    as what they answered has not much changed.
     """
     plan = order_proposals.make(
         shop, body.service_level, body.lead_time_days, body.model,
         None if body.budgets is None else {name: float(amount) for name, amount in body.budgets.items()},
+        wait_seconds=wait,
     )  # fmt: skip
+    if isinstance(plan, Job):
+        return queued(plan)
     items, following = LINES.page(order_proposals.lines(plan), None, limit)
     return _proposal(plan, items, following, shop.settings.currency, shop.today())
 

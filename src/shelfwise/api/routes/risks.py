@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from shelfwise.api.dependencies import ShopNow
 from shelfwise.api.paging import Cursor, Limit, Listing, Page
 from shelfwise.api.problems import documented
+from shelfwise.api.training_jobs import LONGEST_WAIT, PlanQueued, queued
 from shelfwise.api.values import Estimate
-from shelfwise.services import risks
+from shelfwise.services import order_proposals, risks
+from shelfwise.services.jobs import Job
 from shelfwise.services.risks import Risks
 
 router = APIRouter(prefix="/api/v1/risks", tags=["risks"])
@@ -66,7 +68,14 @@ class RiskPage(Page):
     items: list[Risk]
 
 
-@router.get("", responses=documented(404, 409, 422, 503))
+@router.get(
+    "",
+    response_model=RiskPage,
+    responses={
+        **documented(404, 409, 422, 503),
+        202: {"model": PlanQueued, "description": "A worker is making the plan that they are read off"},
+    },
+)
 def list_risks(
     shop: ShopNow,
     product: Annotated[list[str] | None, Query(description="Only these; repeat.", max_length=100)] = None,
@@ -77,13 +86,18 @@ def list_risks(
     corrected: Annotated[
         bool, Query(description="Learn from past stockouts, too; the first time this may take minutes.")
     ] = False,
+    wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for a new plan.")] = 0.0,
     cursor: Cursor = None,
     limit: Limit = 50,
-) -> RiskPage:  # fmt: skip
+) -> RiskPage | Response:  # fmt: skip
     """List stockout risks if nothing more is ordered.
 
-    They are walked down the paths of the plan's forecast; a plan that no longer holds is made anew first.
+    They are walked down the paths of the plan's forecast; a plan that no longer holds is made anew first. Where a
+    worker takes that, the answer is 202 with its job, unless `wait` is enough for it.
     """
+    plan = order_proposals.make(shop, wait_seconds=wait)
+    if isinstance(plan, Job):
+        return queued(plan)
     found = risks.assess(shop, products=product or None, days=days, correct=corrected)
     items, following = RISKS.page(found.table if severity == "all" else found.shown, cursor, limit)
     return _page(found, items, following, shop.settings.currency)
