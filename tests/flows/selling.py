@@ -41,6 +41,7 @@ LEASE_SECONDS = 5.0
 PAST_DAYS = 40
 PATIENCE_SECONDS = 120.0
 """Until something must have happened, on a machine that does much else."""
+WORKS = re.compile(r"worker \S+ works")
 SETTINGS = {
     "SHELFWISE_EMBEDDED_WORKER": "false",
     "SHELFWISE_JOB_LEASE_SECONDS": f"{LEASE_SECONDS:g}",
@@ -233,7 +234,7 @@ class Shop:
 
 
 class Watch:
-    """Looks how long jobs stay with workers that were killed."""
+    """Looks how long jobs stay with workers that were killed, while there is a worker that could take them."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop, self.longest = shop, 0.0
@@ -249,18 +250,19 @@ class Watch:
 
     def _run(self) -> None:
         with open_app(named(self.shop.address), folder=self.shop.folder) as app:
-            since: dict[tuple[int, str], float] = {}
+            stuck: dict[tuple[int, str], float] = {}
+            before = time.monotonic()
             while not self._ending.wait(0.25):
                 living = self.shop.worker.running
+                able = living is not None and living.poll() is None and WORKS.search(self.shop.worker.log) is not None
                 with contextlib.suppress(ShelfwiseError), app.database.read() as connection:
-                    held = jobs.page(connection, state="running", limit=1000)
-                    dead = {
-                        (job.id, str(job.holder)) for job in held
-                        if living is None or f"-{living.pid}-" not in str(job.holder)
-                    }  # fmt: skip
+                    held = [(job.id, str(job.holder)) for job in jobs.page(connection, state="running", limit=1000)]
                     moment = time.monotonic()
-                    since = {job: since.get(job, moment) for job in dead}
-                    self.longest = max([self.longest, *(moment - began for began in since.values())])
+                    passed = moment - before if able else 0.0
+                    before = moment
+                    dead = [job for job in held if living is None or f"-{living.pid}-" not in job[1]]
+                    stuck = {job: stuck.get(job, 0.0) + passed for job in dead}
+                    self.longest = max([self.longest, *stuck.values()])
 
 
 @contextlib.contextmanager
@@ -297,4 +299,4 @@ def _make_shop(folder: Path, address: Address) -> None:
 def works(worker: Process) -> bool:
     """Whether a worker says that it works."""
     worker.check()
-    return re.search(r"worker \S+ works", worker.log) is not None
+    return WORKS.search(worker.log) is not None

@@ -17,7 +17,7 @@ from tests.storage.databases import EVERY, Pool
 from shelfwise.domain.addresses import Address
 
 SLACK_SECONDS = 20.0
-"""For the start of the next worker, and for what else the machine does."""
+"""For what else the machine does."""
 
 pytestmark = [pytest.mark.kill, pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")]
 
@@ -37,7 +37,9 @@ class Told:
             for what, took in (("serving", self.served), ("working", self.worked))
             if took
         ]
-        return "; ".join([*parts, f"no job stayed longer than {self.held:.1f} s with a dead worker"])
+        return "; ".join(
+            [*parts, f"no job stayed longer than {self.held:.1f} s with a dead worker while another worked"]
+        )
 
 
 @pytest.fixture(scope="module")
