@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,3 +45,9 @@ def buses(kind: str, url: str | None = None, **options: Any) -> Iterator[tuple[B
         yield there, here
     finally:
         here.remove()
+        apart(here).remove()
+
+
+def apart(here: Bus) -> Bus:
+    """The bus that reads there and publishes elsewhere."""
+    return type(here)(here.url, replace(here.names, outgoing=f"{here.names.outgoing}-out"))
