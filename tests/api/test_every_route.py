@@ -115,6 +115,7 @@ MINE = (
     "risks",
     "patterns",
     "backtests",
+    "backups",
     "connectors",
     "overrides",
     "insights",

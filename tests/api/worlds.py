@@ -22,7 +22,7 @@ QUICK: dict[str, Any] = {
 
 
 def open_quick(path: Path) -> App:
-    return open_app(path, folder=path.parent, **QUICK)
+    return open_app(path, folder=path.parent, backup_folder=path.parent / "backups", **QUICK)
 
 
 def fill(app: App) -> None:

@@ -25,7 +25,7 @@ OPEN = {
 MAY_BE_OPEN = OPEN | {("GET", "/api/v1/health"), ("GET", "/static/{name}")}
 OWN = {("POST", "/api/v1/users/me/password")}
 QUESTIONS = {("POST", "/predict"), ("DELETE", "/api/v1/sessions")}
-ADMINS = {"users", "tokens", "audit", "webhooks"}
+ADMINS = {"users", "tokens", "audit", "webhooks", "backups"}
 ADMINS_WRITES = {("POST", "/api/v1/models/deploy"), ("POST", "/api/v1/models/rollback")}
 
 

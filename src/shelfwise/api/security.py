@@ -82,6 +82,7 @@ RESOURCES: Final[dict[str, tuple[Need, Need]]] = {
     "": USUAL,  # the first page
     "audit": ADMIN,
     "backtests": USUAL,
+    "backups": ADMIN,  # all that the shop knows
     "connectors": USUAL,
     "forecast": USUAL,
     "health": USUAL,

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from shelfwise.api.routes import (
     access,
     backtests,
+    backups,
     bulk_predictions,
     connectors,
     demand_predictions,
@@ -59,6 +60,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     overrides.router,
     backtests.router,
     jobs.router,
+    backups.router,
     webhooks.router,
     connectors.router,
     insights.router,
