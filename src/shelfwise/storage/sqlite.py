@@ -57,7 +57,7 @@ from shelfwise.storage.staging import Encoded, Staged
 
 _STAGE: Final = "stage"
 _STALE_AFTER_SECONDS: Final = 24 * 3600.0
-_CACHE_KIB: Final = 64 << 10
+_CACHE_KIB: Final = 16 << 10  # of each connection; the system keeps the file in memory for all of them
 _CACHE_FOR_LARGE_KIB: Final = 512 << 10
 _LARGE: Final = 100_000  # rows
 _WAIT_MILLISECONDS: Final = 250  # SQLite's own wait; short, so that Ctrl-C is heard between two of them
