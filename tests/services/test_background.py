@@ -442,7 +442,7 @@ def test_a_night_in_a_small_shop(quick: App, fill: Callable[..., None]) -> None:
     refresh = jobs.ask(quick, job_kinds.REFRESH, {"products": ["tea"]}, "tea")
     score = jobs.ask(quick, job_kinds.BACKTEST, {"models": ["base_level"], "horizon": 7, "cutoffs": 1})
     Background(quick, kinds=HERE, schedule=()).drain()
-    assert jobs.look(quick, refresh.id).result == {"series": 1}
+    assert jobs.look(quick, refresh.id).result == {"changed": 0}
     assert jobs.look(quick, score.id).result == {"backtest": 1}
 
 

@@ -190,6 +190,9 @@ def _answer_once(listening: socket.socket, answer: bytes) -> None:
     with taken:
         taken.recv(65_536)
         taken.sendall(answer)
+        taken.shutdown(socket.SHUT_WR)
+        while taken.recv(65_536):  # closed with something unread, the connection would be reset and the answer lost
+            pass
 
 
 def certified(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
