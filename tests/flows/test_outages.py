@@ -152,10 +152,6 @@ def test_a_full_disk_refuses_sales_until_there_is_space(fragile: Fragile) -> Non
     disk_fills(fragile, 0.0)
 
 
-def test_a_training_waits_for_space_on_the_disk_of_the_models(fragile: Fragile) -> None:
-    models_fill(fragile, 0.0)
-
-
 @pytest.mark.nightly
 def test_sales_go_on_without_redis_for_long(fragile: Fragile) -> None:
     redis_fails(fragile, 20.0)
@@ -194,7 +190,13 @@ def cut_connections(address: Address) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.service(k)) for k in ("postgresql", "mysql")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("postgresql", marks=pytest.mark.service("postgresql")),
+        pytest.param("mysql", marks=[pytest.mark.service("mysql"), pytest.mark.nightly]),
+    ],
+)
 def test_cut_connections_lose_no_acknowledged_sale(kind: str, tmp_path: Path, servers: Pool) -> None:
     address = servers.address(kind)
     with selling_shop(tmp_path, address, settings=EMBEDDED) as shop:
