@@ -92,6 +92,7 @@ def test_an_address_that_must_not_be_sent_to_is_refused(tmp_path: Path) -> None:
                 assert (answer.status_code, answer.json()["type"][-17:]) == (422, "invalid-parameter"), host
             assert hooks.get(HOOKS).json() == []
             add(hooks, "https://hooks.example.com/x")
-            moved = hooks.patch(f"{HOOKS}/1", json={"url": "https://10.0.0.1/x"})
+            inside = "10.0.0.1"
+            moved = hooks.patch(f"{HOOKS}/1", json={"url": f"https://{inside}/x"})
             assert moved.status_code == 422
             assert hooks.get(f"{HOOKS}/1").json()["url"] == "https://hooks.example.com/x"
