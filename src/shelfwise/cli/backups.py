@@ -16,8 +16,8 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is ther
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command("backup")(backup)
-    app.command("restore", no_args_is_help=True)(restore)
+    app.command("backup", short_help="Write the whole shop into one file.")(backup)
+    app.command("restore", no_args_is_help=True, short_help="Make a shop of a backup.")(restore)
 
 
 def backup(
