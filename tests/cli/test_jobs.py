@@ -89,7 +89,7 @@ def test_a_worker_does_what_is_due_and_ends(cli: Callable[..., Said], tmp_path: 
         number = jobs.ask(made, "tidy").id
         said = cli("worker", "--until-idle")
         assert (said.code, "1 job done" in said.err) == (0, True)
-        assert jobs.look(made, number).result == {"plans": 0, "jobs": 0, "answers": 0}
+        assert jobs.look(made, number).result == {"plans": 0, "jobs": 0, "answers": 0, "deliveries": 0}
         with pytest.raises(NotFound):
             jobs.look(made, 99)
 

@@ -216,7 +216,7 @@ def test_who_is_late_is_answered_by_the_stored_forecast_or_else_the_base_model(f
         base = answer(hasty, Question("X", 7, model="theta", features=history()), workers)
         many = answer_all(hasty, [Question("MUG", 7), Question("NEW", 7)], workers)
     assert stored.model_version == "base_level 1 of plan 1"
-    assert "auto was asked for: no answer within 0.05 s" in stored.late
+    assert "auto was asked for: the process that works on this had not started within 0.05 s" in stored.late
     assert (base.model, "theta was asked for" in base.late, base.metrics["rmse"]) == ("base_level", True, None)
     assert many[0].answer is not None
     assert isinstance(many[1].error, NotFound)

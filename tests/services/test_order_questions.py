@@ -120,5 +120,5 @@ def test_who_is_late_is_answered_on_the_base_model_and_told_so(filled: App):
         linked = chain(hasty, ChainQuestion(StoreQuestion((("TEA", None),)), 7), workers)
         with pytest.raises(ParameterError, match="1 items were not decided in time"):
             decide(hasty, ItemsQuestion(ITEMS, DEMAND), workers)
-    assert "auto was asked for: no answer within 0.05 s" in found.late
+    assert "auto was asked for: the process that works on this had not started within 0.05 s" in found.late
     assert found.versions["demand"] == linked.versions["demand"] == "base_level 1"
