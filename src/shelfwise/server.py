@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -45,6 +46,7 @@ TOO_LARGE: Final = (
     413, "content-too-large", "Content Too Large",
     f"the body is larger than {LARGEST_BODY >> 20} MiB ({LARGEST_BULK_BODY >> 20} MiB of movements); send it in parts",
 )  # fmt: skip
+TURN_SECONDS: Final = 0.001
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -162,6 +164,8 @@ def serve(
         ) from None
     import uvicorn
 
+    # So long a thread that works out what follows from a sale may hold the interpreter while requests wait.
+    sys.setswitchinterval(TURN_SECONDS)
     with listening:
         # The parts of an answer are sent at once, also where the loop does not know that this is a TCP socket: else the
         # second part waits 40 ms for the client's word that the first has come.
@@ -277,6 +281,4 @@ def _host(header: str) -> str:
 
 
 if __name__ == "__main__":
-    import sys
-
     sys.stdout.write(json.dumps(api().openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n")

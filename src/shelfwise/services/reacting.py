@@ -24,7 +24,7 @@ from shelfwise.services.live import live_shop
 
 _log: Final = logging.getLogger(__name__)
 
-LONGEST_REST_SECONDS: Final = 0.05
+LONGEST_REST_SECONDS: Final = 0.02
 
 
 class Reacting:
@@ -36,7 +36,8 @@ class Reacting:
         Called with the codes of products that changed, each once, and with none at the start; returns whether forecast,
         risk and orders follow them now.
     prepare
-        Called while nothing waits, for a short piece of work that later reactions need; returns whether there is more.
+        Called after each reaction and while nothing waits, for a short piece of work that later reactions need; returns
+        whether there is more.
     """
 
     def __init__(self, react: Callable[[Sequence[str]], bool], prepare: Callable[[], bool] | None = None) -> None:
@@ -79,7 +80,7 @@ class Reacting:
         rest = 0.0
         while True:
             with self._changed:
-                if rest and self._waiting:
+                if rest and self._waiting and not self._more:
                     self._changed.wait_for(lambda: self._ending, rest)
                 while not (self._waiting or self._ending or self._more):
                     self._changed.wait()
@@ -92,7 +93,7 @@ class Reacting:
             if products:
                 self._reacted(products, done)
                 self._more = self._prepare is not None
-            else:
+            if self._more:
                 self._more = self._prepared()
             rest = min(time.monotonic() - began, LONGEST_REST_SECONDS)
 
