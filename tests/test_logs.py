@@ -110,6 +110,16 @@ def test_other_libraries_speak_of_trouble_only(lines: Lines) -> None:
     assert [line["event"] for line in lines()] == ["trouble"]
 
 
+def test_a_line_about_a_request_is_what_structlog_would_write_of_it(lines: Lines) -> None:
+    facts = {"method": "GET", "route": "/health", "status": 200, "ms": 1.25, "bytes": 20}
+    with logs.following(HEADER, request_id="till-7", user="änne"):
+        logs.access(**facts)
+        logging.getLogger("shelfwise.access").info("request_completed", extra=facts)
+    direct, through = lines()
+    assert {direct.pop("time")[-1], through.pop("time")[-1]} == {"Z"}
+    assert direct == through
+
+
 def test_lines_about_requests_are_written_together_soon_after_and_at_the_end(lines: Lines) -> None:
     async def several() -> tuple[int, int]:
         for status in (200, 404):

@@ -47,6 +47,7 @@ TOO_LARGE: Final = (
     f"the body is larger than {LARGEST_BODY >> 20} MiB ({LARGEST_BULK_BODY >> 20} MiB of movements); send it in parts",
 )  # fmt: skip
 TURN_SECONDS: Final = 0.001
+MOST_HOSTS: Final = 100
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -204,15 +205,22 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self.app, self.hosts = app, frozenset(hosts)
+        self._met: set[bytes] = set()  # Host headers that were found to name this service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or pass on what is none."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-        request_id = given if _REQUEST_ID.fullmatch(given) else new_id(32)
+        hosts: list[bytes] = []
+        given = b""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"x-request-id" and not given:
+                given = value
+        asked = given.decode("latin-1")
+        request_id = asked if asked and _REQUEST_ID.fullmatch(asked) else new_id(32)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         logs.note(request_id=request_id)
@@ -230,7 +238,14 @@ class Envelope:
         """Whether a request names this service, and names it once: of two names a proxy may have checked the other."""
         if len(hosts) > 1:
             return False
-        return "*" in self.hosts or _host(hosts[0].decode("latin-1") if hosts else "") in self.hosts
+        if not hosts:
+            return "*" in self.hosts
+        if hosts[0] not in self._met:
+            if "*" not in self.hosts and _host(hosts[0].decode("latin-1")) not in self.hosts:
+                return False
+            if len(self._met) < MOST_HOSTS:
+                self._met.add(hosts[0])
+        return True
 
 
 class _Answer:
