@@ -218,6 +218,15 @@ def test_a_file_in_use_is_not_replaced() -> None:
     assert sorted(each.name for each in Path().iterdir()) == ["shop.db", "shop.tar.gz"]
 
 
+def test_restores_right_after_each_other_keep_every_file_that_was_there() -> None:
+    with shop() as app:
+        counted(app)
+        backups.make(app, Path("shop.tar.gz"))
+    kept = {backups.restore(Path("shop.tar.gz"), force=True).kept_aside for _ in range(4)}
+    assert len(kept) == 4
+    assert all(path is not None and state(path) == state() for path in kept)
+
+
 def test_a_database_with_a_worker_is_not_replaced() -> None:
     with shop() as app:
         counted(app)

@@ -247,7 +247,8 @@ def restore(path: Path, into: str | None = None, *, force: bool = False, progres
         return Restored(checked, settings.database, None, count, _models_folder(settings))
     live.parent.mkdir(parents=True, exist_ok=True)
     fresh = sqlite_files.beside(live)
-    aside = live.with_name(f"{live.name}.before-{dt.datetime.now(tz=dt.UTC):{_STAMP}}") if held else None
+    stamp = f"{live.name}.before-{dt.datetime.now(tz=dt.UTC):{_STAMP}}"
+    aside = sqlite_files.free_name(live.with_name(stamp)) if held else None
     try:
         count = _filled(Address.parse(fresh), path, settings, told)
         sqlite_files.put_in_place(fresh, live, aside)

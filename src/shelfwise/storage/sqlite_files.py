@@ -8,6 +8,7 @@ whatever is killed, there is the old file or the new one.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import stat
@@ -39,6 +40,12 @@ def remove(path: Path) -> None:
     for name in ("", *_LOGS):
         with contextlib.suppress(OSError):
             path.with_name(path.name + name).unlink(missing_ok=True)
+
+
+def free_name(wanted: Path) -> Path:
+    """Return a name that no file has, ``wanted`` or one with a number: a restore may be repeated within a second."""
+    names = (wanted if n == 1 else wanted.with_name(f"{wanted.name}-{n}") for n in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def put_in_place(new: Path, live: Path, aside: Path | None) -> None:
