@@ -457,7 +457,7 @@ class Background:
                 # The particular storage errors, such as a missing key, stay until a person does something.
                 away = type(error) is StorageError and moment - job.created_at < STORAGE_PATIENCE
                 wait = 0.0 if len(group) > 1 else back_off_seconds(job.attempts + 1)
-                wait = (STORAGE_PAUSE_SECONDS if away else wait) * random.uniform(0.8, 1.2)  # noqa: S311
+                wait = (STORAGE_PAUSE_SECONDS if away else wait) * random.uniform(0.8, 1.2)  # noqa: S311  (it only spreads tries)
                 after = jobs.fail(
                     connection, job.id, self.name, _said(error), None if useless else wait, counted=not away
                 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
@@ -43,7 +44,7 @@ def book(app: App, connection: Any, feed: str, rows: Sequence[Any]) -> list[Outc
 
 
 def _movements(app: App, connection: Any, rows: Sequence[MovementRow]) -> list[Outcome]:
-    return _recorded(app, connection, [lambda row=row: _movement(row) for row in rows])  # type: ignore[misc]
+    return _recorded(app, connection, [partial(_movement, row) for row in rows])
 
 
 def _movement(row: MovementRow) -> Movement:
@@ -54,7 +55,7 @@ def _movement(row: MovementRow) -> Movement:
 
 
 def _stock_levels(app: App, connection: Any, rows: Sequence[StockLevelRow]) -> list[Outcome]:
-    return _recorded(app, connection, [lambda row=row: _count(app, row) for row in rows])  # type: ignore[misc]
+    return _recorded(app, connection, [partial(_count, app, row) for row in rows])
 
 
 def _count(app: App, row: StockLevelRow) -> Movement:

@@ -363,7 +363,7 @@ def _again_in_seconds(attempts: int, outcome: Outcome) -> float | None:
     """Return when a delivery is tried again after so many tries, spread by chance; None: not any more."""
     if attempts > len(SCHEDULE):
         return None
-    spread = SCHEDULE[attempts - 1] * random.uniform(1.0, 1.2)  # noqa: S311
+    spread = SCHEDULE[attempts - 1] * random.uniform(1.0, 1.2)  # noqa: S311  (it only spreads tries)
     return max(spread, outcome.retry_after or 0.0)
 
 

@@ -91,7 +91,7 @@ class Client:
                 if not self._failed(error) or hopeless:
                     raise
                 # Never earlier than the service asked for, and else around what patience says.
-                spread = random.uniform(1.0, 1.2) if asked else random.uniform(0.8, 1.2)  # noqa: S311
+                spread = random.uniform(1.0, 1.2) if asked else random.uniform(0.8, 1.2)  # noqa: S311  (it only spreads tries)
                 self._wait(self._patience.seconds(attempt, asked) * spread)
 
     def _once(self, feed: str, cursor: str | None, limit: int) -> Page:
